@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Inside pmem_tier: the claimed namespace and who does what to it.
+ */
+#ifndef _PMEM_TIER_CORE_H
+#define _PMEM_TIER_CORE_H
+
+#include <linux/kobject.h>
+#include <linux/memremap.h>
+#include <linux/nd.h>
+#include <linux/percpu_counter.h>
+#include <pmem_tier/tier.h>
+
+#include "freemap.h"
+
+/*
+ * Pages at either end of a namespace that are never handed out: other software
+ * keeps its signatures there, and pmem_tier its header (page 0). What stands there
+ * is therefore never data of ours that happens to look like a signature.
+ */
+#define GUARD_PAGES	64UL
+#define GUARD_BYTES	(GUARD_PAGES << PAGE_SHIFT)
+
+/* The smallest namespace worth claiming; libnvdimm has the same limit. */
+#define TIER_MIN_BYTES	(16UL << 20)
+
+enum memmap_policy {
+	MEMMAP_RAM,
+	MEMMAP_PMEM,
+	MEMMAP_AUTO,
+};
+
+/**
+ * struct tier_ns - a claimed namespace
+ * @tier: the part that clients see
+ * @ndns: the namespace
+ * @phys: physical address where it begins
+ * @size: its bytes, guard areas included
+ * @pgmap: its struct pages
+ * @memmap: where they lie: MEMMAP_RAM or MEMMAP_PMEM
+ * @memmap_bytes: DRAM they take
+ * @free: which pages of the pool are free
+ * @cursor: per CPU, where the next search for a free page begins
+ * @used: pages in use, for each user
+ * @lent: pages that mm holds references to
+ * @reserve_pages: free pages that soft users leave alone
+ * @metadata_bytes: DRAM that clients accounted
+ * @kobj: the namespace's directory in sysfs
+ * @node: on the list of tiers, under tier_lock
+ * @clients: bit for each client (by user) whose add() succeeded, under tier_lock
+ * @quiesced: no client may begin new use, under tier_lock
+ */
+struct tier_ns {
+	struct pmem_tier tier;
+	struct nd_namespace_common *ndns;
+	phys_addr_t phys;
+	size_t size;
+	struct dev_pagemap pgmap;
+	enum memmap_policy memmap;
+	unsigned long memmap_bytes;
+	struct freemap free;
+	unsigned long __percpu *cursor;
+	struct percpu_counter used[PMEM_TIER_NR_USERS];
+	struct percpu_counter lent;
+	unsigned long reserve_pages;
+	atomic_long_t metadata_bytes;
+	struct kobject kobj;
+	struct list_head node;
+	unsigned long clients;
+	bool quiesced;
+};
+
+static inline struct tier_ns *to_tier_ns(struct pmem_tier *tier)
+{
+	return container_of(tier, struct tier_ns, tier);
+}
+
+/* params.c */
+extern bool tier_force;
+bool tier_param_claims(const char *name);
+bool tier_param_claims_by_name(const char *name);
+enum memmap_policy tier_param_memmap(void);
+const char *tier_memmap_name(enum memmap_policy policy);
+void tier_param_report_unclaimed(const struct bus_type *bus);
+
+/* claim.c */
+int tier_claim_init(void);
+void tier_claim_exit(void);
+extern struct nd_device_driver tier_nd_driver;
+
+/* bind.c */
+extern const struct attribute_group *tier_driver_groups[];
+bool tier_bind_requested(const struct device *dev);
+
+/* header.c */
+int tier_header_check(struct tier_ns *ns);
+void tier_header_open(struct tier_ns *ns);
+void tier_header_close(struct tier_ns *ns);
+
+/* range.c */
+int tier_range_map(struct tier_ns *ns);
+void tier_range_unmap(struct tier_ns *ns);
+
+/* badblocks.c */
+int tier_badblocks_apply(struct tier_ns *ns);
+bool tier_badblocks_in(struct tier_ns *ns, u64 offset, u64 bytes);
+
+/* pool.c */
+int tier_pool_init(struct tier_ns *ns);
+void tier_pool_destroy(struct tier_ns *ns);
+bool tier_pool_idle(struct tier_ns *ns);
+void tier_pool_mark_bad(struct tier_ns *ns, u64 offset, u64 bytes);
+
+/* page.c */
+extern const struct dev_pagemap_ops tier_pagemap_ops;
+
+/* tiers.c */
+int tier_publish(struct tier_ns *ns);
+int tier_quiesce(struct device *dev);
+void tier_withdraw(struct tier_ns *ns);
+
+/* sysfs.c */
+int tier_sysfs_init(void);
+void tier_sysfs_exit(void);
+int tier_sysfs_add(struct tier_ns *ns);
+void tier_sysfs_del(struct tier_ns *ns);
+void tier_ns_init_kobj(struct tier_ns *ns);
+
+#endif /* _PMEM_TIER_CORE_H */

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which pages of a pool are free: a bitmap in sections, without locks.
+ */
+#ifndef _PMEM_TIER_FREEMAP_H
+#define _PMEM_TIER_FREEMAP_H
+
+#include <linux/atomic.h>
+#include <linux/types.h>
+
+/**
+ * struct freemap_section - the part of a free map that has its own count
+ * @free: how many more bits of the section may be taken
+ */
+struct freemap_section {
+	atomic_t free;
+} ____cacheline_aligned_in_smp;
+
+/**
+ * struct freemap - free map of nr_bits pages
+ * @taken: a bit for each page: set while it is in use or retired
+ * @bad: a bit for each page: set when it must not be handed out
+ * @sections: one entry for each 1 << @shift pages
+ * @nr_bits: number of pages
+ * @nr_sections: number of sections
+ * @shift: log2 of the pages in a section
+ * @nr_marked: bits set in @bad
+ * @nr_retired: bad pages that are nobody's: set in @bad and @taken for good
+ */
+struct freemap {
+	unsigned long *taken;
+	unsigned long *bad;
+	struct freemap_section *sections;
+	unsigned long nr_bits;
+	unsigned int nr_sections;
+	unsigned int shift;
+	atomic_long_t nr_marked;
+	atomic_long_t nr_retired;
+};
+
+int freemap_init(struct freemap *map, unsigned long nr_bits,
+		 unsigned int nr_cpus, int nid);
+void freemap_destroy(struct freemap *map);
+unsigned long freemap_bytes(const struct freemap *map);
+unsigned long freemap_start(const struct freemap *map, unsigned int cpu,
+			    unsigned int nr_cpus);
+long freemap_get(struct freemap *map, unsigned long *cursor);
+void freemap_put(struct freemap *map, unsigned long bit);
+bool freemap_mark_bad(struct freemap *map, unsigned long bit);
+bool freemap_is_bad(const struct freemap *map, unsigned long bit);
+unsigned long freemap_nr_free(const struct freemap *map);
+
+#endif /* _PMEM_TIER_FREEMAP_H */

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The life of one pmem page as mm sees it: last reference and memory failure.
+ */
+#define pr_fmt(fmt) "pmem_tier: " fmt
+
+#include <linux/memremap.h>
+#include <linux/mm.h>
+
+#include "core.h"
+
+static struct tier_ns *pgmap_to_ns(struct dev_pagemap *pgmap)
+{
+	return container_of(pgmap, struct tier_ns, pgmap);
+}
+
+/*
+ * The last reference to a lent page is gone. mm leaves its flags on the page;
+ * they must not meet the next owner. PG_reserved is what marks device memory for
+ * pfn walkers, and zone and node are part of the flags word: they stay.
+ */
+static void tier_page_free(struct page *page)
+{
+	struct tier_ns *ns = pgmap_to_ns(page->pgmap);
+
+	page->flags &= ~PAGE_FLAGS_CHECK_AT_PREP | (1UL << PG_reserved);
+	page->private = 0;
+	percpu_counter_dec(&ns->lent);
+	pmem_tier_free(&ns->tier, page_to_pfn(page) - ns->tier.first_pfn,
+		       PMEM_TIER_SWAP);
+}
+
+/*
+ * mm learned of an uncorrectable error. A page that isn't lent is nobody's in mm's
+ * eyes: marking it is all there is to do, the client sees the mark when it reads.
+ * For a lent page mm finds and signals the processes that map it.
+ */
+static int tier_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
+			       unsigned long nr_pages, int mf_flags)
+{
+	struct tier_ns *ns = pgmap_to_ns(pgmap);
+	bool lent = false;
+	unsigned long i;
+
+	tier_pool_mark_bad(ns, PFN_PHYS(pfn) - ns->phys,
+			   (u64)nr_pages << PAGE_SHIFT);
+	for (i = 0; i < nr_pages; i++)
+		lent |= page_count(pfn_to_page(pfn + i)) != 0;
+	return lent ? -EOPNOTSUPP : 0;
+}
+
+const struct dev_pagemap_ops tier_pagemap_ops = {
+	.page_free = tier_page_free,
+	.memory_failure = tier_memory_failure,
+};

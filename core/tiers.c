@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tiers and clients: who learns of which, and how a tier is taken back.
+ */
+#define pr_fmt(fmt) "pmem_tier: " fmt
+
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/wait.h>
+
+#include "core.h"
+
+/*
+ * tier_lock protects tiers, clients_by_user, and in each tier: node, clients,
+ * quiesced. All callbacks of clients run under it. Taken under the device lock
+ * of a namespace; a client may take disk->open_mutex and the like below it.
+ */
+static DEFINE_MUTEX(tier_lock);
+static LIST_HEAD(tiers);
+static struct pmem_tier_client *clients_by_user[PMEM_TIER_NR_USERS];
+
+/* Somebody stopped using a tier: whoever waits for one looks again. */
+static DECLARE_WAIT_QUEUE_HEAD(idle_wait);
+static atomic_t idle_seq = ATOMIC_INIT(0);
+
+/* How often a removal that has to wait says so. */
+#define REMOVE_NAG	(10 * HZ)
+
+static bool has_client(struct tier_ns *ns, struct pmem_tier_client *client)
+{
+	return ns->clients & BIT(client->user);
+}
+
+static void add_client(struct tier_ns *ns, struct pmem_tier_client *client)
+{
+	int err;
+
+	lockdep_assert_held(&tier_lock);
+	err = client->add(&ns->tier);
+	if (err) {
+		pr_err("%s: %s can't use it: error %d\n", ns->tier.name,
+		       client->name, err);
+		return;
+	}
+	ns->clients |= BIT(client->user);
+}
+
+static void remove_client(struct tier_ns *ns, struct pmem_tier_client *client)
+{
+	lockdep_assert_held(&tier_lock);
+	client->remove(&ns->tier);
+	ns->clients &= ~BIT(client->user);
+	ns->tier.priv[client->user] = NULL;
+}
+
+static void resume(struct tier_ns *ns, int nr_users)
+{
+	while (nr_users--) {
+		struct pmem_tier_client *client = clients_by_user[nr_users];
+
+		if (client && has_client(ns, client))
+			client->resume(&ns->tier);
+	}
+	ns->quiesced = false;
+}
+
+/* Either nobody uses the tier and nobody can begin to, or nothing changed. */
+static int quiesce(struct tier_ns *ns)
+{
+	int user, err = 0;
+
+	lockdep_assert_held(&tier_lock);
+	for (user = 0; user < PMEM_TIER_NR_USERS; user++) {
+		struct pmem_tier_client *client = clients_by_user[user];
+
+		if (!client || !has_client(ns, client))
+			continue;
+		err = client->quiesce(&ns->tier);
+		if (err)
+			break;
+	}
+	if (!err && percpu_counter_sum(&ns->lent))
+		err = -EBUSY;
+	if (err)
+		resume(ns, user);
+	else
+		ns->quiesced = true;
+	return err;
+}
+
+/**
+ * tier_publish() - a tier is ready: show it to the clients
+ * @ns: the tier
+ *
+ * Context: process context, takes tier_lock.
+ * Return: 0, always: a client that fails doesn't make the tier useless.
+ */
+int tier_publish(struct tier_ns *ns)
+{
+	int user;
+
+	mutex_lock(&tier_lock);
+	list_add_tail(&ns->node, &tiers);
+	for (user = 0; user < PMEM_TIER_NR_USERS; user++)
+		if (clients_by_user[user])
+			add_client(ns, clients_by_user[user]);
+	mutex_unlock(&tier_lock);
+	return 0;
+}
+
+/**
+ * tier_quiesce() - try to stop all use of a tier before it is given back
+ * @dev: its namespace device
+ *
+ * After success the caller must unbind the device.
+ *
+ * Context: process context, takes tier_lock.
+ * Return: 0; -EBUSY, with nothing changed, when it is in use; -ENODEV when the
+ * device is no tier.
+ */
+int tier_quiesce(struct device *dev)
+{
+	struct tier_ns *ns;
+	int err = -ENODEV;
+
+	mutex_lock(&tier_lock);
+	list_for_each_entry(ns, &tiers, node)
+		if (ns->tier.dev == dev) {
+			err = quiesce(ns);
+			break;
+		}
+	mutex_unlock(&tier_lock);
+	return err;
+}
+
+/**
+ * tier_withdraw() - take a tier away from its clients
+ * @ns: the tier
+ *
+ * The driver core gives no way to refuse at this point. Data in swap is
+ * somebody's only copy, so while the tier is in use this waits, and says what
+ * for. Every page is back in the pool on return.
+ *
+ * Context: process context; may sleep for as long as the tier is in use.
+ */
+void tier_withdraw(struct tier_ns *ns)
+{
+	int user, seq;
+
+	mutex_lock(&tier_lock);
+	for (;;) {
+		seq = atomic_read(&idle_seq);
+		if (!quiesce(ns))
+			break;
+		mutex_unlock(&tier_lock);
+		pr_warn("%s: removal waits: the namespace is in use (swapoff, close or kill what uses it)\n",
+			ns->tier.name);
+		wait_event_idle_timeout(idle_wait,
+					atomic_read(&idle_seq) != seq,
+					REMOVE_NAG);
+		mutex_lock(&tier_lock);
+	}
+	for (user = PMEM_TIER_NR_USERS - 1; user >= 0; user--) {
+		struct pmem_tier_client *client = clients_by_user[user];
+
+		if (client && has_client(ns, client))
+			remove_client(ns, client);
+	}
+	list_del(&ns->node);
+	mutex_unlock(&tier_lock);
+	WARN(!tier_pool_idle(ns), "%s: pages of the pool were leaked\n",
+	     ns->tier.name);
+}
+
+/**
+ * pmem_tier_idle() - a client's use of some tier has ended
+ *
+ * Wakes a removal that waits for it. For a client that refused quiesce().
+ *
+ * Context: any.
+ */
+void pmem_tier_idle(void)
+{
+	/* Ordered against the waiter's check by wake_up()'s own barrier. */
+	atomic_inc(&idle_seq);
+	wake_up(&idle_wait);
+}
+EXPORT_SYMBOL_GPL(pmem_tier_idle);
+
+/**
+ * pmem_tier_register_client() - a frontend begins to use tiers
+ * @client: the frontend
+ *
+ * Its add() is called for each tier there is before this returns.
+ *
+ * Context: process context, may sleep.
+ * Return: 0, or -EBUSY when there is a client for that user already.
+ */
+int pmem_tier_register_client(struct pmem_tier_client *client)
+{
+	struct tier_ns *ns;
+	int err = 0;
+
+	mutex_lock(&tier_lock);
+	if (clients_by_user[client->user]) {
+		err = -EBUSY;
+		goto out;
+	}
+	clients_by_user[client->user] = client;
+	list_for_each_entry(ns, &tiers, node)
+		if (!ns->quiesced)
+			add_client(ns, client);
+out:
+	mutex_unlock(&tier_lock);
+	return err;
+}
+EXPORT_SYMBOL_GPL(pmem_tier_register_client);
+
+/**
+ * pmem_tier_unregister_client() - a frontend stops using tiers
+ * @client: the frontend; nobody uses what it made of the tiers
+ *
+ * Its remove() is called for each tier before this returns.
+ *
+ * Context: process context, may sleep.
+ */
+void pmem_tier_unregister_client(struct pmem_tier_client *client)
+{
+	struct tier_ns *ns;
+
+	mutex_lock(&tier_lock);
+	list_for_each_entry(ns, &tiers, node) {
+		if (!has_client(ns, client))
+			continue;
+		WARN(client->quiesce(&ns->tier), "%s: %s goes while in use\n",
+		     ns->tier.name, client->name);
+		remove_client(ns, client);
+	}
+	clients_by_user[client->user] = NULL;
+	mutex_unlock(&tier_lock);
+}
+EXPORT_SYMBOL_GPL(pmem_tier_unregister_client);

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a frontend may use of pmem_tier: claimed namespaces and their pages.
+ */
+#ifndef _PMEM_TIER_TIER_H
+#define _PMEM_TIER_TIER_H
+
+#include <linux/device.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/uaccess.h>
+#include <linux/uuid.h>
+
+/**
+ * DOC: tiers, clients and pages
+ *
+ * A *tier* is one libnvdimm namespace that pmem_tier holds: a range of
+ * persistent memory with a struct page for every page, and a pool of those
+ * pages. A page is named by its index in the pool, 0 to nr_pages - 1.
+ *
+ * A *client* is a frontend (pmemswap, pmem_cachex). It registers once and is
+ * told of each tier: add() when one appears, quiesce() when somebody asks to
+ * take it away, remove() when that is granted. All three run in process
+ * context under one mutex, so they never race with each other; add() and
+ * remove() come in pairs. A client draws pages with pmem_tier_alloc() and
+ * must have freed every one when remove() returns.
+ */
+
+/**
+ * enum pmem_tier_user - what a page of the pool is in use for
+ * @PMEM_TIER_SWAP: swap data. A hard user: it may take the last free page.
+ * @PMEM_TIER_CACHE: page cache. A soft user: it leaves the reserve alone.
+ * @PMEM_TIER_NR_USERS: number of users
+ */
+enum pmem_tier_user {
+	PMEM_TIER_SWAP,
+	PMEM_TIER_CACHE,
+	PMEM_TIER_NR_USERS,
+};
+
+/**
+ * struct pmem_tier - one claimed namespace, as its clients see it
+ * @name: name of the namespace device, e.g. "namespace0.0"
+ * @dev: the namespace device; parent for a client's own devices
+ * @uuid: identity of the namespace, kept on the media
+ * @addr: kernel address of page 0 of the pool
+ * @first_pfn: page frame number of page 0 of the pool
+ * @nr_pages: number of pages in the pool, known bad ones included
+ * @nid: NUMA node of the memory
+ * @priv: one pointer for each client, for its own use
+ *
+ * All of it is constant from add() to remove(), but @priv, which the client
+ * owns.
+ */
+struct pmem_tier {
+	const char *name;
+	struct device *dev;
+	uuid_t uuid;
+	void *addr;
+	unsigned long first_pfn;
+	unsigned long nr_pages;
+	int nid;
+	void *priv[PMEM_TIER_NR_USERS];
+};
+
+/**
+ * struct pmem_tier_client - a frontend
+ * @name: for messages
+ * @user: what its pages are counted as; one client for each user
+ * @owner: the module
+ * @add: a tier has appeared. May sleep. An error is reported and the tier is
+ *	then none of this client's business: no other call follows for it.
+ * @quiesce: the tier is asked back. Either refuse (-EBUSY) or make sure that no
+ *	new use begins, and return 0; may come again after success. May sleep,
+ *	but must not wait for a user to finish.
+ * @resume: undoes @quiesce when the tier stays after all
+ * @remove: follows a successful @quiesce: give back every page. May sleep.
+ * @node: list linkage, private to pmem_tier
+ */
+struct pmem_tier_client {
+	const char *name;
+	enum pmem_tier_user user;
+	struct module *owner;
+	int (*add)(struct pmem_tier *tier);
+	int (*quiesce)(struct pmem_tier *tier);
+	void (*resume)(struct pmem_tier *tier);
+	void (*remove)(struct pmem_tier *tier);
+	struct list_head node;
+};
+
+int pmem_tier_register_client(struct pmem_tier_client *client);
+void pmem_tier_unregister_client(struct pmem_tier_client *client);
+void pmem_tier_idle(void);
+
+long pmem_tier_alloc(struct pmem_tier *tier, enum pmem_tier_user user);
+void pmem_tier_free(struct pmem_tier *tier, unsigned long index,
+		    enum pmem_tier_user user);
+bool pmem_tier_index_bad(struct pmem_tier *tier, unsigned long index);
+void pmem_tier_account_metadata(struct pmem_tier *tier, long bytes);
+
+/**
+ * pmem_tier_index_addr() - kernel address of a page of the pool
+ * @tier: the tier
+ * @index: index of the page
+ *
+ * Return: its address in the direct map.
+ */
+static inline void *pmem_tier_index_addr(const struct pmem_tier *tier,
+					 unsigned long index)
+{
+	return tier->addr + (index << PAGE_SHIFT);
+}
+
+/**
+ * pmem_tier_copy_in() - copy data into a page of the pool
+ * @tier: the tier
+ * @index: index of the page; the caller owns it
+ * @src: where the PAGE_SIZE bytes come from
+ *
+ * Uses non-temporal stores: the data is cold by definition, and must not push
+ * hot data out of the CPU's caches. Such stores are weakly ordered, so the
+ * caller must pass a wmb() before anybody else can find the page.
+ *
+ * Context: any.
+ */
+static inline void pmem_tier_copy_in(const struct pmem_tier *tier,
+				     unsigned long index, const void *src)
+{
+	memcpy_flushcache(pmem_tier_index_addr(tier, index), src, PAGE_SIZE);
+}
+
+/**
+ * pmem_tier_copy_out() - copy data out of a page of the pool
+ * @tier: the tier
+ * @index: index of the page; the caller keeps it from being freed
+ * @dst: where the PAGE_SIZE bytes go
+ *
+ * Context: any.
+ * Return: 0, or -EIO when the media reported an error (a machine check that
+ * the copy survived).
+ */
+static inline int pmem_tier_copy_out(const struct pmem_tier *tier,
+				     unsigned long index, void *dst)
+{
+	if (copy_mc_to_kernel(dst, pmem_tier_index_addr(tier, index), PAGE_SIZE))
+		return -EIO;
+	return 0;
+}
+
+#endif /* _PMEM_TIER_TIER_H */
