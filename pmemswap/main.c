@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pmemswap: swap on persistent memory. Parameters, set-up and tear-down.
+ */
+#define pr_fmt(fmt) "pmemswap: " fmt
+
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/sizes.h>
+#include <linux/string.h>
+
+#include "pmemswap.h"
+
+#define SIZE_MIN	SZ_64K
+
+static char *size;
+
+/*
+ * One item of "size": bytes with a suffix, or nothing. Moves @p behind it.
+ * Returns -EINVAL for anything else.
+ */
+static int parse_size(const char **p, u64 *bytes)
+{
+	char *end = (char *)*p;
+
+	*bytes = 0;
+	if (*end >= '0' && *end <= '9') {
+		*bytes = memparse(*p, &end);
+		if (*bytes < SIZE_MIN || !IS_ALIGNED(*bytes, PAGE_SIZE))
+			return -EINVAL;
+	}
+	if (*end == '\n' && !end[1])
+		end++;
+	if (*end && *end != ',')
+		return -EINVAL;
+	*p = end;
+	return 0;
+}
+
+static int size_set(const char *val, const struct kernel_param *kp)
+{
+	const char *p = val;
+	u64 bytes;
+
+	for (;;) {
+		if (parse_size(&p, &bytes)) {
+			pr_err("size=%s: not accepted: expected sizes separated by commas, each at least 64K, a multiple of 4096 and with K, M, G or T if need be\n",
+			       val);
+			return -EINVAL;
+		}
+		if (!*p)
+			break;
+		p++;
+	}
+	return param_set_charp(val, kp);
+}
+
+static const struct kernel_param_ops size_ops = {
+	.set = size_set,
+	.get = param_get_charp,
+	.free = param_free_charp,
+};
+module_param_cb(size, &size_ops, &size, 0444);
+MODULE_PARM_DESC(size,
+		 "Size of pmemswap0[,pmemswap1...] in bytes, with K, M, G or T (default: that of the pool)");
+
+/**
+ * ps_param_size() - the size that the operator wants for a device
+ * @id: N of pmemswapN
+ *
+ * Return: bytes, or 0 for the default.
+ */
+unsigned long ps_param_size(int id)
+{
+	const char *p = size;
+	u64 bytes = 0;
+
+	while (p) {
+		/* It was accepted when the module was loaded. */
+		if (parse_size(&p, &bytes))
+			return 0;
+		if (!id--)
+			return bytes;
+		if (!*p)
+			break;
+		p++;
+	}
+	return 0;
+}
+
+/* Nobody may have the device open: a swap device in use has. */
+static int ps_quiesce(struct pmem_tier *tier)
+{
+	struct pmemswap *ps = tier->priv[PMEM_TIER_SWAP];
+	int err = 0;
+
+	mutex_lock(&ps->disk->open_mutex);
+	if (disk_openers(ps->disk))
+		err = -EBUSY;
+	else
+		ps->closing = true;
+	mutex_unlock(&ps->disk->open_mutex);
+	return err;
+}
+
+static void ps_resume(struct pmem_tier *tier)
+{
+	struct pmemswap *ps = tier->priv[PMEM_TIER_SWAP];
+
+	mutex_lock(&ps->disk->open_mutex);
+	ps->closing = false;
+	mutex_unlock(&ps->disk->open_mutex);
+}
+
+static struct pmem_tier_client client = {
+	.name = "pmemswap",
+	.user = PMEM_TIER_SWAP,
+	.owner = THIS_MODULE,
+	.add = ps_device_add,
+	.quiesce = ps_quiesce,
+	.resume = ps_resume,
+	.remove = ps_device_remove,
+};
+
+static int __init pmemswap_init(void)
+{
+	int err = ps_bounce_init();
+
+	if (err)
+		return err;
+	err = pmem_tier_register_client(&client);
+	if (err)
+		ps_bounce_exit();
+	return err;
+}
+
+static void __exit pmemswap_exit(void)
+{
+	pmem_tier_unregister_client(&client);
+	ps_bounce_exit();
+}
+
+module_init(pmemswap_init);
+module_exit(pmemswap_exit);
+
+MODULE_DESCRIPTION("Swap block device on persistent memory claimed by pmem_tier");
+MODULE_AUTHOR("pmemswap contributors");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1.0");

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The slot table: one word says where the data of a slot is.
+ */
+#ifndef _PMEMSWAP_SLOTS_H
+#define _PMEMSWAP_SLOTS_H
+
+#include <linux/bit_spinlock.h>
+#include <linux/types.h>
+
+/**
+ * DOC: slots
+ *
+ * A slot is a page-sized block of the swap device. Its word is:
+ *
+ *	bit 0		lock
+ *	bits 1-3	kind, enum slot_kind
+ *	bits 8-63	RAW: index of the pmem page; SAME: the repeated value
+ *
+ * The lock bit protects the word and, for a raw slot, keeps the page from
+ * being freed while it is copied from or to. It is a leaf: nothing else is
+ * taken under it, the holder doesn't sleep. It is never taken in interrupt
+ * context; the kernel's swap code takes it under the spin locks of the swap
+ * device (swap_slot_free_notify), so it is the last lock in mm's order as well.
+ */
+struct slot {
+	unsigned long word;
+};
+
+/**
+ * enum slot_kind - what a slot holds
+ * @SLOT_EMPTY: nothing; reads as zeros
+ * @SLOT_RAW: a page of data, in a pmem page of its own
+ * @SLOT_SAME: a page of one repeated 32-bit value, in no page
+ */
+enum slot_kind {
+	SLOT_EMPTY,
+	SLOT_RAW,
+	SLOT_SAME,
+};
+
+#define SLOT_LOCK_BIT		0
+#define SLOT_KIND_SHIFT		1
+#define SLOT_KIND_MASK		(7UL << SLOT_KIND_SHIFT)
+#define SLOT_PAYLOAD_SHIFT	8
+
+static inline unsigned long slot_word(enum slot_kind kind,
+				      unsigned long payload)
+{
+	return (unsigned long)kind << SLOT_KIND_SHIFT |
+	       payload << SLOT_PAYLOAD_SHIFT;
+}
+
+static inline enum slot_kind slot_kind(unsigned long word)
+{
+	return (word & SLOT_KIND_MASK) >> SLOT_KIND_SHIFT;
+}
+
+static inline unsigned long slot_payload(unsigned long word)
+{
+	return word >> SLOT_PAYLOAD_SHIFT;
+}
+
+static inline void slot_lock(struct slot *slot)
+{
+	bit_spin_lock(SLOT_LOCK_BIT, &slot->word);
+}
+
+static inline void slot_unlock(struct slot *slot)
+{
+	bit_spin_unlock(SLOT_LOCK_BIT, &slot->word);
+}
+
+/* The word of a locked slot, without the lock bit. */
+static inline unsigned long slot_get(const struct slot *slot)
+{
+	return slot->word & ~BIT(SLOT_LOCK_BIT);
+}
+
+/* Change the word of a locked slot; it stays locked. */
+static inline void slot_set(struct slot *slot, unsigned long word)
+{
+	WRITE_ONCE(slot->word, word | BIT(SLOT_LOCK_BIT));
+}
+
+/* Take the lock, change the word, release the lock; returns the old word. */
+static inline unsigned long slot_exchange(struct slot *slot, unsigned long word)
+{
+	unsigned long old;
+
+	slot_lock(slot);
+	old = slot_get(slot);
+	slot_set(slot, word);
+	slot_unlock(slot);
+	return old;
+}
+
+bool slot_same_filled(const void *page, u32 *value);
+
+#endif /* _PMEMSWAP_SLOTS_H */

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Storing a page in a slot, loading it, emptying the slot.
+ */
+
+#include <linux/string.h>
+
+#include "pmemswap.h"
+
+/* The old content of a slot is nobody's any more. */
+static void drop(struct pmemswap *ps, unsigned long word)
+{
+	switch (slot_kind(word)) {
+	case SLOT_RAW:
+		pmem_tier_free(ps->tier, slot_payload(word), PMEM_TIER_SWAP);
+		ps_count(ps, PS_SLOTS_RAW, -1);
+		break;
+	case SLOT_SAME:
+		ps_count(ps, PS_SLOTS_SAME, -1);
+		break;
+	case SLOT_EMPTY:
+		break;
+	}
+}
+
+/* Overwrite the page that the slot has, if it has a good one. */
+static bool store_in_place(struct pmemswap *ps, struct slot *slot,
+			   const void *src, bool *bad)
+{
+	unsigned long word;
+	bool done = false;
+
+	/* A hint, to spare the usual first write of a slot the locked look. */
+	if (slot_kind(READ_ONCE(slot->word)) != SLOT_RAW)
+		return false;
+
+	slot_lock(slot);
+	word = slot_get(slot);
+	if (slot_kind(word) == SLOT_RAW) {
+		*bad = pmem_tier_index_bad(ps->tier, slot_payload(word));
+		if (!*bad) {
+			pmem_tier_copy_in(ps->tier, slot_payload(word), src);
+			/*
+			 * Non-temporal stores before the unlock; pairs with
+			 * slot_lock() of a reader.
+			 */
+			wmb();
+			done = true;
+		}
+	}
+	slot_unlock(slot);
+	return done;
+}
+
+static blk_status_t store_raw(struct pmemswap *ps, struct slot *slot,
+			      const void *src)
+{
+	bool bad = false;
+	long page;
+
+	if (store_in_place(ps, slot, src, &bad))
+		return BLK_STS_OK;
+
+	page = pmem_tier_alloc(ps->tier, PMEM_TIER_SWAP);
+	if (page < 0) {
+		ps_count(ps, bad ? PS_FAILED_WRITE_MEDIA : PS_FAILED_WRITE_FULL,
+			 1);
+		return bad ? BLK_STS_MEDIUM : BLK_STS_NOSPC;
+	}
+	pmem_tier_copy_in(ps->tier, page, src);
+	/*
+	 * Non-temporal stores before the slot's word; pairs with slot_lock() of
+	 * a reader that finds the page through it.
+	 */
+	wmb();
+	drop(ps, slot_exchange(slot, slot_word(SLOT_RAW, page)));
+	ps_count(ps, PS_SLOTS_RAW, 1);
+	return BLK_STS_OK;
+}
+
+/**
+ * ps_store() - store a page of data in a slot
+ * @ps: the device
+ * @index: the slot
+ * @src: PAGE_SIZE bytes, aligned to 8
+ *
+ * Concurrent stores to one slot leave the data of one of them, or for a slot that
+ * had data before, of both torn, as with any memory-like device.
+ *
+ * Context: any but interrupts. Neither sleeps nor allocates memory: this is
+ * page-out.
+ * Return: BLK_STS_OK; BLK_STS_NOSPC when the pool is empty; BLK_STS_MEDIUM when
+ * the slot's page went bad and there is no other.
+ */
+blk_status_t ps_store(struct pmemswap *ps, unsigned long index,
+		      const void *src)
+{
+	struct slot *slot = &ps->slots[index];
+	blk_status_t status;
+	u32 value;
+
+	if (slot_same_filled(src, &value)) {
+		drop(ps, slot_exchange(slot, slot_word(SLOT_SAME, value)));
+		ps_count(ps, PS_SLOTS_SAME, 1);
+		ps_count(ps, PS_SAME_FILLED, 1);
+	} else {
+		status = store_raw(ps, slot, src);
+		if (status)
+			return status;
+	}
+	ps_count(ps, PS_WRITTEN, 1);
+	return BLK_STS_OK;
+}
+
+/**
+ * ps_load() - copy the data of a slot
+ * @ps: the device
+ * @index: the slot
+ * @dst: where PAGE_SIZE bytes go, aligned to 4
+ *
+ * Context: any but interrupts. Doesn't sleep.
+ * Return: BLK_STS_OK, or BLK_STS_MEDIUM when the media failed.
+ */
+blk_status_t ps_load(struct pmemswap *ps, unsigned long index, void *dst)
+{
+	struct slot *slot = &ps->slots[index];
+	unsigned long word;
+	int err = 0;
+
+	slot_lock(slot);
+	word = slot_get(slot);
+	if (slot_kind(word) == SLOT_RAW) {
+		/* Under the lock, or the page could become another slot's. */
+		if (pmem_tier_index_bad(ps->tier, slot_payload(word)))
+			err = -EIO;
+		else
+			err = pmem_tier_copy_out(ps->tier, slot_payload(word),
+						 dst);
+	}
+	slot_unlock(slot);
+
+	if (err) {
+		ps_count(ps, PS_FAILED_READ_MEDIA, 1);
+		return BLK_STS_MEDIUM;
+	}
+	if (slot_kind(word) == SLOT_SAME)
+		memset32(dst, slot_payload(word), PAGE_SIZE / sizeof(u32));
+	else if (slot_kind(word) == SLOT_EMPTY && index)
+		memset(dst, 0, PAGE_SIZE);
+	else if (slot_kind(word) == SLOT_EMPTY)
+		ps_header_fill(ps, dst);
+	ps_count(ps, PS_COPIED_IN, 1);
+	return BLK_STS_OK;
+}
+
+/**
+ * ps_empty() - forget the data of a slot
+ * @ps: the device
+ * @index: the slot
+ *
+ * Context: any but interrupts; may be called under mm's spin locks. Doesn't
+ * sleep.
+ * Return: true when there was data.
+ */
+bool ps_empty(struct pmemswap *ps, unsigned long index)
+{
+	struct slot *slot = &ps->slots[index];
+	unsigned long word;
+
+	/*
+	 * Nobody who cares stores to a slot while another empties it, so what
+	 * this look misses might as well have come later.
+	 */
+	if (slot_kind(READ_ONCE(slot->word)) == SLOT_EMPTY)
+		return false;
+	word = slot_exchange(slot, slot_word(SLOT_EMPTY, 0));
+	drop(ps, word);
+	return slot_kind(word) != SLOT_EMPTY;
+}
+
+/**
+ * ps_zero() - make a slot read as zeros
+ * @ps: the device
+ * @index: the slot
+ *
+ * Context: as ps_empty().
+ */
+void ps_zero(struct pmemswap *ps, unsigned long index)
+{
+	/* An empty first slot reads as the swap header. */
+	unsigned long word = index ? slot_word(SLOT_EMPTY, 0) :
+				     slot_word(SLOT_SAME, 0);
+	unsigned long old = slot_exchange(&ps->slots[index], word);
+
+	drop(ps, old);
+	if (!index)
+		ps_count(ps, PS_SLOTS_SAME, 1);
+	if (slot_kind(old) != SLOT_EMPTY)
+		ps_count(ps, PS_DISCARDED, 1);
+}

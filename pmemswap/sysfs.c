@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /sys/block/pmemswapN/pmemswap: what the operator sees of a device.
+ */
+
+#include <linux/device.h>
+#include <linux/sysfs.h>
+
+#include "pmemswap.h"
+
+static struct pmemswap *dev_to_ps(struct device *dev)
+{
+	return dev_to_disk(dev)->private_data;
+}
+
+static s64 ps_sum(struct pmemswap *ps, enum ps_stat stat)
+{
+	s64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(ps->stats, cpu)->count[stat]);
+	/* A sum over CPUs that go on counting can be off for a moment. */
+	return max(sum, 0LL);
+}
+
+static ssize_t namespace_show(struct device *dev,
+			      struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", dev_to_ps(dev)->tier->name);
+}
+static DEVICE_ATTR_RO(namespace);
+
+static ssize_t slots_total_show(struct device *dev,
+				struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%lu\n", dev_to_ps(dev)->nr_slots);
+}
+static DEVICE_ATTR_RO(slots_total);
+
+static ssize_t slots_used_show(struct device *dev,
+			       struct device_attribute *attr, char *buf)
+{
+	struct pmemswap *ps = dev_to_ps(dev);
+
+	return sysfs_emit(buf, "%lld\n", ps_sum(ps, PS_SLOTS_RAW) +
+			  ps_sum(ps, PS_SLOTS_SAME));
+}
+static DEVICE_ATTR_RO(slots_used);
+
+#define PS_STAT_ATTR(_name, _stat)					\
+static ssize_t _name##_show(struct device *dev,				\
+			    struct device_attribute *attr, char *buf)	\
+{									\
+	return sysfs_emit(buf, "%lld\n", ps_sum(dev_to_ps(dev), _stat));	\
+}									\
+static DEVICE_ATTR_RO(_name)
+
+PS_STAT_ATTR(raw_slots, PS_SLOTS_RAW);
+PS_STAT_ATTR(same_filled_slots, PS_SLOTS_SAME);
+PS_STAT_ATTR(written_pages, PS_WRITTEN);
+PS_STAT_ATTR(same_filled_pages, PS_SAME_FILLED);
+PS_STAT_ATTR(copied_in_pages, PS_COPIED_IN);
+PS_STAT_ATTR(mapped_in_pages, PS_MAPPED_IN);
+PS_STAT_ATTR(discarded_pages, PS_DISCARDED);
+PS_STAT_ATTR(freed_pages, PS_FREED);
+PS_STAT_ATTR(failed_write_full_pages, PS_FAILED_WRITE_FULL);
+PS_STAT_ATTR(failed_read_media_pages, PS_FAILED_READ_MEDIA);
+PS_STAT_ATTR(failed_write_media_pages, PS_FAILED_WRITE_MEDIA);
+
+static struct attribute *ps_attrs[] = {
+	&dev_attr_namespace.attr,
+	&dev_attr_slots_total.attr,
+	&dev_attr_slots_used.attr,
+	&dev_attr_raw_slots.attr,
+	&dev_attr_same_filled_slots.attr,
+	&dev_attr_written_pages.attr,
+	&dev_attr_same_filled_pages.attr,
+	&dev_attr_copied_in_pages.attr,
+	&dev_attr_mapped_in_pages.attr,
+	&dev_attr_discarded_pages.attr,
+	&dev_attr_freed_pages.attr,
+	&dev_attr_failed_write_full_pages.attr,
+	&dev_attr_failed_read_media_pages.attr,
+	&dev_attr_failed_write_media_pages.attr,
+	NULL,
+};
+
+static const struct attribute_group ps_group = {
+	.name = "pmemswap",
+	.attrs = ps_attrs,
+};
+
+const struct attribute_group *ps_disk_groups[] = {
+	&ps_group,
+	NULL,
+};
