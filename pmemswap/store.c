@@ -65,7 +65,7 @@ static blk_status_t store_raw(struct pmemswap *ps, struct slot *slot,
 	if (page < 0) {
 		ps_count(ps, bad ? PS_FAILED_WRITE_MEDIA : PS_FAILED_WRITE_FULL,
 			 1);
-		return bad ? BLK_STS_MEDIUM : BLK_STS_NOSPC;
+		return bad ? BLK_STS_IOERR : BLK_STS_NOSPC;
 	}
 	pmem_tier_copy_in(ps->tier, page, src);
 	/*
@@ -89,7 +89,7 @@ static blk_status_t store_raw(struct pmemswap *ps, struct slot *slot,
  *
  * Context: any but interrupts. Neither sleeps nor allocates memory: this is
  * page-out.
- * Return: BLK_STS_OK; BLK_STS_NOSPC when the pool is empty; BLK_STS_MEDIUM when
+ * Return: BLK_STS_OK; BLK_STS_NOSPC when the pool is empty; BLK_STS_IOERR when
  * the slot's page went bad and there is no other.
  */
 blk_status_t ps_store(struct pmemswap *ps, unsigned long index,
@@ -119,7 +119,7 @@ blk_status_t ps_store(struct pmemswap *ps, unsigned long index,
  * @dst: where PAGE_SIZE bytes go, aligned to 4
  *
  * Context: any but interrupts. Doesn't sleep.
- * Return: BLK_STS_OK, or BLK_STS_MEDIUM when the media failed.
+ * Return: BLK_STS_OK, or BLK_STS_IOERR when the media failed.
  */
 blk_status_t ps_load(struct pmemswap *ps, unsigned long index, void *dst)
 {
@@ -141,7 +141,7 @@ blk_status_t ps_load(struct pmemswap *ps, unsigned long index, void *dst)
 
 	if (err) {
 		ps_count(ps, PS_FAILED_READ_MEDIA, 1);
-		return BLK_STS_MEDIUM;
+		return BLK_STS_IOERR;
 	}
 	if (slot_kind(word) == SLOT_SAME)
 		memset32(dst, slot_payload(word), PAGE_SIZE / sizeof(u32));
