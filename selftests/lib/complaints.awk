@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Prints the lines of a kernel log that must not be there. -v allow=REGEX: but these may.
+
+BEGIN {
+	bad = "kernel BUG at|WARNING:|BUG:|Oops:|recursive locking|suspicious RCU|circular locking|" \
+	      "general protection|KASAN|UBSAN|KFENCE|KCSAN|blocked for more than|soft lockup|hard LOCKUP|" \
+	      "rcu.*stall|Bad page|sleeping function|unreferenced object|corruption|Call Trace:|" \
+	      "Kernel panic|invalid opcode|refcount_t:|list_(add|del) "
+}
+
+FNR == 1 { oom = 0 }
+
+# The command line names options such as rcu_cpu_stall_timeout; a test may be named after a complaint
+/[Cc]ommand line: |[Cc]ommand line parameters|RCU CPU stall warnings timeout set|\] ktap: / { next }
+
+# The report of the OOM killer comes with a call trace that means no harm
+/ invoked oom-killer: /		{ oom = 1 }
+/ oom-kill:|Out of memory/	{ oom = 0 }
+oom && /Call Trace:/		{ next }
+
+allow != "" && $0 ~ allow	{ next }
+
+$0 ~ bad {
+	sub(/\r$/, "")
+	print
+}
