@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# vm: --mem 1G --legacy-pmem 256M
+# The same on memmap=ss!nn memory: claim, swap, refuse, give back.
+
+# shellcheck source-path=SCRIPTDIR
+# shellcheck disable=SC2317 # cases_done calls them
+. "$(dirname "$0")/../lib/pmemswap.sh"
+
+need_namespaces 1
+grep -q 'memmap=.*!' /proc/cmdline || skip "needs memmap=ss!nn memory"
+
+swap()
+{
+	use "$BIG" "memmap=$1"
+	same "memmap" "$(tier_stat "$BIG" memmap)" "$1"
+	swap_on "$DEV"
+	limited legacy 32M
+	cg_run "$CG" "$PROGS/hog" --size 96M --threads 2 --random --same 10
+	num "pages written" "$(stat_of "$DEV" written_pages)" -gt 10000
+	swap_off "$DEV"
+	idle "$BIG"
+	same "unbind" "$(tier_unbind "$BIG")" 0
+	same "bind" "$(tier_bind "$BIG")" 0
+}
+
+give_back()
+{
+	need mkfs.ext4 wipefs
+	use "$BIG"
+	same "unbind" "$(tier_unbind "$BIG")" 0
+	raw_on "$BIG"
+	mkdir -p $MNT
+	mkfs.ext4 -q -F "$RAW"
+	mount "$RAW" $MNT
+	cp -r "$SELFTESTS" $MNT/copy
+	umount $MNT
+	raw_off "$BIG"
+	same "bind" "$(tier_bind "$BIG")" EEXIST
+	raw_on "$BIG"
+	mount -o ro "$RAW" $MNT
+	diff -r "$SELFTESTS" $MNT/copy
+	umount $MNT
+	wipefs -qa "$RAW"
+	raw_off "$BIG"
+	same "bind after wipefs" "$(tier_bind "$BIG")" 0
+}
+
+btt()
+{
+	need ndctl
+	load_nd_pmem
+	ndctl create-namespace -f -e "$BIG" -m sector
+	at_exit ndctl destroy-namespace -f "$BIG"
+	ndctl disable-namespace "$BIG"
+	load_modules
+	same "bind" "$(tier_bind "$BIG")" EEXIST
+	unload pmemswap pmem_tier
+	wipe_namespace "$BIG"
+	use "$BIG"
+}
+
+case_ "claim, swap and release, memory map in DRAM" swap ram
+case_ "claim, swap and release, memory map in pmem" swap pmem
+case_ "a filesystem on it, and back" give_back
+case_ "a BTT on it is refused" btt
+cases_done

@@ -1,0 +1,175 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# vm: --mem 1G --nvdimm 512M --nvdimm 256M
+# Devices and pools that are full: the next device takes over, or the writer is told at once.
+
+# shellcheck source-path=SCRIPTDIR
+# shellcheck disable=SC2317 # cases_done calls them
+. "$(dirname "$0")/../lib/pmemswap.sh"
+
+need_namespaces 1
+
+write() { "$PROGS/blkdata" write "/dev/$DEV" "$@"; }
+verify() { "$PROGS/blkdata" verify "/dev/$DEV" "$@"; }
+
+# pair SIZE: swap devices of both namespaces; FIRST, of $SMALL, has SIZE and goes first
+pair()
+{
+	[[ -n $SMALL ]] || skip "needs 2 namespaces"
+	load_modules claim="$SMALL" "size=$1"
+	same "bind" "$(tier_bind "$BIG")" 0
+	FIRST=$(dev_of "$SMALL") SECOND=$(dev_of "$BIG")
+	same "slots of the first" "$(stat_of "$FIRST" slots_total)" $(( ${1%M} * 256 ))
+	swap_on "$FIRST" -p 10
+	swap_on "$SECOND" -p 5
+}
+
+second_device()
+{
+	pair 32M
+	limited t 48M
+	cg_run "$CG" "$PROGS/hog" --size 160M --threads 2 --random --fork 1
+	same "kills" "$(cg_event "$CG" oom_kill)" 0
+	num "pages written to the first" "$(stat_of "$FIRST" written_pages)" -gt 7000
+	num "pages written to the second" "$(stat_of "$SECOND" written_pages)" -gt 7000
+	same "failed writes" "$(stat_of "$FIRST" failed_write_full_pages)" 0
+}
+
+# No other: what doesn't fit is killed, in its cgroup, and nobody else notices
+alone()
+{
+	local rc=0
+
+	use "$BIG" size=32M
+	swap_on "$DEV"
+	puppet bystander
+	tell bystander map a 8M nohuge
+	tell bystander fill a 1 mixed
+	tell bystander pageout a
+	limited t 48M
+	{ cg_run "$CG" "$PROGS/hog" --size 160M || rc=$?; } 2>/dev/null
+	same "status of the hog" $rc 137
+	num "kills" "$(cg_event "$CG" oom_kill)" -ge 1
+	num "slots in use" "$(stat_of "$DEV" slots_used)" -le $(( 2048 + $(slot_cache) ))
+	tell bystander verify a
+	same "failed writes" "$(stat_of "$DEV" failed_write_full_pages)" 0
+	# and it still works
+	limited t2 24M
+	cg_run "$CG" "$PROGS/hog" --size 40M --random
+}
+
+# A cgroup's share of swap is kept
+swap_max()
+{
+	local rc=0
+
+	use "$BIG"
+	swap_on "$DEV"
+	limited t 32M 16M
+	{ cg_run "$CG" "$PROGS/hog" --size 96M || rc=$?; } 2>/dev/null
+	same "status of the hog" $rc 137
+	num "most that was in use at once" "$(<"$CG/memory.swap.peak")" -le $((16 << 20))
+	cg_run "$CG" "$PROGS/hog" --size 40M --random
+}
+
+# More slots than pages: writes fail at once when the pool is dry, and what is there stays
+dry_device()
+{
+	local pool
+
+	use "$SMALL" size=512M
+	DEV=$(dev_of "$SMALL")
+	pool=$(tier_stat "$SMALL" total_pages)
+	same "pages that fit" "$("$PROGS/blkdata" fill "/dev/$DEV" 0 131072 1)" "$pool ENOSPC"
+	same "free_pages" "$(tier_stat "$SMALL" free_pages)" 0
+	same "raw_slots" "$(stat_of "$DEV" raw_slots)" "$pool"
+	num "failed_write_full_pages" "$(stat_of "$DEV" failed_write_full_pages)" -ge 1
+	same "one more" "$(write 100000 1 1 || :)" "errno ENOSPC at 100000"
+	"$PROGS/blkdata" zeros "/dev/$DEV" 100000 1
+
+	# What has a page keeps it, and same-filled data needs none
+	write 1000 1000 2
+	write 100000 1000 3 same
+	verify 0 1000 1
+	verify 1000 1000 2
+	verify 2000 $((pool - 2000)) 1
+	verify 100000 1000 3 same
+	same "one more" "$(write 110000 1 1 || :)" "errno ENOSPC at 110000"
+
+	# What is freed can be had again
+	discard_blocks "$DEV" 5000 500
+	same "pages that fit" "$("$PROGS/blkdata" fill "/dev/$DEV" 120000 1000 4)" "500 ENOSPC"
+	verify 120000 500 4
+	write 0 300 5 same
+	same "pages that fit" "$("$PROGS/blkdata" fill "/dev/$DEV" 125000 1000 4)" "300 ENOSPC"
+	balanced "$SMALL"
+	empty "$DEV"
+}
+
+# dry_swap HUGE FAILURES: the same under swap: pages that find no room stay in memory, unharmed
+dry_swap()
+{
+	local failed
+
+	use "$SMALL" size=512M
+	swap_on "$DEV"
+	puppet first
+	tell first map a 240M
+	tell first fill a 1 random
+	tell first pageout a
+	puppet second
+	tell second map a 64M "$1"
+	tell second fill a 2 random
+	tell second pageout a
+	same "free_pages" "$(tier_stat "$SMALL" free_pages)" 0
+	failed=$(stat_of "$DEV" failed_write_full_pages)
+	num "failed_write_full_pages" "$failed" -gt "$2"
+	tell second verify a
+	tell first verify a
+	tell second pageout a
+	tell first pageout a
+	tell first fill a 3 random 0 10000
+	tell first pageout a
+	tell second verify a
+	tell first verify a
+
+	# With room again, the rest goes out too
+	puppet_end first
+	num "pages in use" "$(tier_stat "$SMALL" swap_pages)" -le $(( 16384 + $(slot_cache) ))
+	tell second fill a 4 random
+	tell second pageout a
+	num "pages that are out" "$(ask second swapped a)" -gt 16000
+	tell second verify a
+}
+
+# Dry, with another device: no write is lost, whichever takes it
+dry_pair()
+{
+	pair 512M
+	limited t 64M
+	puppet first
+	tell first map a 240M
+	tell first fill a 1 random
+	tell first pageout a
+	puppet second "$CG"
+	tell second map a 48M nohuge
+	tell second fill a 2 random
+	tell second pageout a
+	tell second verify a
+	tell second fill a 3 mixed
+	tell second pageout a
+	echo "first: $(stat_of "$FIRST" failed_write_full_pages) writes refused;" \
+		"second: $(stat_of "$SECOND" written_pages) pages written"
+	tell second verify a
+	tell first verify a
+	same "kills" "$(cg_event "$CG" oom_kill)" 0
+}
+
+case_ "a small device and a second one" second_device
+case_ "a small device alone: the hog is killed, the others don't notice" alone
+case_ "memory.swap.max" swap_max
+case_ "a pool that runs dry, on the device" dry_device
+case_ "a pool that runs dry, under swap" dry_swap nohuge 1000
+case_ "a pool that runs dry, under swap, huge pages" dry_swap huge 0
+case_ "a pool that runs dry, and a second device" dry_pair
+cases_done
