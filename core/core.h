@@ -8,7 +8,7 @@
 #include <linux/kobject.h>
 #include <linux/memremap.h>
 #include <linux/nd.h>
-#include <linux/percpu_counter.h>
+#include <linux/percpu.h>
 #include <pmem_tier/tier.h>
 
 #include "freemap.h"
@@ -31,6 +31,16 @@ enum memmap_policy {
 };
 
 /**
+ * struct tier_counts - what is counted, per CPU: only sums over CPUs mean something
+ * @used: pages taken from the pool less pages given back, for each user
+ * @lent: pages lent to mm less pages returned
+ */
+struct tier_counts {
+	long used[PMEM_TIER_NR_USERS];
+	long lent;
+};
+
+/**
  * struct tier_ns - a claimed namespace
  * @tier: the part that clients see
  * @ndns: the namespace
@@ -41,8 +51,7 @@ enum memmap_policy {
  * @memmap_bytes: DRAM they take
  * @free: which pages of the pool are free
  * @cursor: per CPU, where the next search for a free page begins
- * @used: pages in use, for each user
- * @lent: pages that mm holds references to
+ * @counts: pages in use
  * @reserve_pages: free pages that soft users leave alone
  * @metadata_bytes: DRAM that clients accounted
  * @kobj: the namespace's directory in sysfs
@@ -60,8 +69,7 @@ struct tier_ns {
 	unsigned long memmap_bytes;
 	struct freemap free;
 	unsigned long __percpu *cursor;
-	struct percpu_counter used[PMEM_TIER_NR_USERS];
-	struct percpu_counter lent;
+	struct tier_counts __percpu *counts;
 	unsigned long reserve_pages;
 	atomic_long_t metadata_bytes;
 	struct kobject kobj;
@@ -108,6 +116,8 @@ bool tier_badblocks_in(struct tier_ns *ns, u64 offset, u64 bytes);
 /* pool.c */
 int tier_pool_init(struct tier_ns *ns);
 void tier_pool_destroy(struct tier_ns *ns);
+unsigned long tier_pool_used(struct tier_ns *ns, enum pmem_tier_user user);
+unsigned long tier_pool_lent(struct tier_ns *ns);
 bool tier_pool_idle(struct tier_ns *ns);
 void tier_pool_mark_bad(struct tier_ns *ns, u64 offset, u64 bytes);
 

@@ -152,16 +152,32 @@ static unsigned long take_bit(struct freemap *map, unsigned int section,
 	}
 }
 
+/* Take a ticket of a section, unless that left fewer than keep. */
+static bool take_ticket(struct freemap_section *section, int keep)
+{
+	int free = atomic_read(&section->free);
+
+	do {
+		if (free <= keep)
+			return false;
+	} while (!atomic_try_cmpxchg(&section->free, &free, free - 1));
+	return true;
+}
+
 /**
  * freemap_get() - take a free page
  * @map: the map
  * @cursor: where this CPU goes on searching. A hint: races only cost time.
+ * @reserve: pages of the whole map that must stay free. Each section keeps its
+ *	share, so nobody has to count free pages of the whole map.
  *
  * Context: any, interrupts in any state. Doesn't sleep or take locks.
- * Return: the page's bit, or -ENOSPC when no page is free.
+ * Return: the page's bit, or -ENOSPC when no page is free beyond the reserve.
  */
-long freemap_get(struct freemap *map, unsigned long *cursor)
+long freemap_get(struct freemap *map, unsigned long *cursor,
+		 unsigned long reserve)
 {
+	int keep = reserve ? DIV_ROUND_UP(reserve, map->nr_sections) : 0;
 	unsigned long from = READ_ONCE(*cursor);
 	unsigned int section, i;
 	unsigned long bit;
@@ -170,7 +186,7 @@ long freemap_get(struct freemap *map, unsigned long *cursor)
 		from = 0;
 	section = from >> map->shift;
 	for (i = 0; i < map->nr_sections; ) {
-		if (atomic_dec_if_positive(&map->sections[section].free) < 0) {
+		if (!take_ticket(&map->sections[section], keep)) {
 			i++;
 			if (++section == map->nr_sections)
 				section = 0;
@@ -227,7 +243,7 @@ void freemap_put(struct freemap *map, unsigned long bit)
  */
 bool freemap_mark_bad(struct freemap *map, unsigned long bit)
 {
-	atomic_t *free = &map->sections[bit >> map->shift].free;
+	struct freemap_section *section = &map->sections[bit >> map->shift];
 
 	/*
 	 * The count is what others look at first, so it comes first. All of
@@ -242,9 +258,9 @@ bool freemap_mark_bad(struct freemap *map, unsigned long bit)
 		return false;
 	}
 
-	if (atomic_dec_if_positive(free) >= 0) {
+	if (take_ticket(section, 0)) {
 		if (test_and_set_bit_lock(bit, map->taken))
-			atomic_inc(free);	/* in use: retired later */
+			atomic_inc(&section->free);	/* in use: retired later */
 		else
 			atomic_long_inc(&map->nr_retired);
 	}

@@ -44,7 +44,8 @@ void freemap_destroy(struct freemap *map);
 unsigned long freemap_bytes(const struct freemap *map);
 unsigned long freemap_start(const struct freemap *map, unsigned int cpu,
 			    unsigned int nr_cpus);
-long freemap_get(struct freemap *map, unsigned long *cursor);
+long freemap_get(struct freemap *map, unsigned long *cursor,
+		 unsigned long reserve);
 void freemap_put(struct freemap *map, unsigned long bit);
 bool freemap_mark_bad(struct freemap *map, unsigned long bit);
 bool freemap_is_bad(const struct freemap *map, unsigned long bit);

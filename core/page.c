@@ -25,7 +25,7 @@ static void tier_page_free(struct page *page)
 
 	page->flags &= ~PAGE_FLAGS_CHECK_AT_PREP | (1UL << PG_reserved);
 	page->private = 0;
-	percpu_counter_dec(&ns->lent);
+	this_cpu_dec(ns->counts->lent);
 	pmem_tier_free(&ns->tier, page_to_pfn(page) - ns->tier.first_pfn,
 		       PMEM_TIER_SWAP);
 }

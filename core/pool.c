@@ -37,19 +37,13 @@ int tier_pool_init(struct tier_ns *ns)
 		*per_cpu_ptr(ns->cursor, cpu) =
 			freemap_start(&ns->free, i++, nr_cpus);
 
-	err = percpu_counter_init_many(ns->used, 0, GFP_KERNEL,
-				       PMEM_TIER_NR_USERS);
-	if (err)
+	ns->counts = alloc_percpu(struct tier_counts);
+	if (!ns->counts)
 		goto out_cursor;
-	err = percpu_counter_init(&ns->lent, 0, GFP_KERNEL);
-	if (err)
-		goto out_used;
 
 	ns->reserve_pages = ns->tier.nr_pages / RESERVE_FRACTION;
 	return 0;
 
-out_used:
-	percpu_counter_destroy_many(ns->used, PMEM_TIER_NR_USERS);
 out_cursor:
 	free_percpu(ns->cursor);
 out_map:
@@ -65,10 +59,42 @@ out_map:
  */
 void tier_pool_destroy(struct tier_ns *ns)
 {
-	percpu_counter_destroy(&ns->lent);
-	percpu_counter_destroy_many(ns->used, PMEM_TIER_NR_USERS);
+	free_percpu(ns->counts);
 	free_percpu(ns->cursor);
 	freemap_destroy(&ns->free);
+}
+
+/**
+ * tier_pool_used() - pages that a user has
+ * @ns: the tier
+ * @user: the user
+ *
+ * Return: the number; exact when nobody takes or gives back pages meanwhile.
+ */
+unsigned long tier_pool_used(struct tier_ns *ns, enum pmem_tier_user user)
+{
+	long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(ns->counts, cpu)->used[user]);
+	return max(sum, 0L);
+}
+
+/**
+ * tier_pool_lent() - pages that mm holds references to
+ * @ns: the tier
+ *
+ * Return: the number; exact when none is lent or returned meanwhile.
+ */
+unsigned long tier_pool_lent(struct tier_ns *ns)
+{
+	long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(ns->counts, cpu)->lent);
+	return max(sum, 0L);
 }
 
 /**
@@ -82,9 +108,9 @@ bool tier_pool_idle(struct tier_ns *ns)
 	int i;
 
 	for (i = 0; i < PMEM_TIER_NR_USERS; i++)
-		if (percpu_counter_sum(&ns->used[i]))
+		if (tier_pool_used(ns, i))
 			return false;
-	return !percpu_counter_sum(&ns->lent);
+	return !tier_pool_lent(ns);
 }
 
 /**
@@ -107,22 +133,11 @@ void tier_pool_mark_bad(struct tier_ns *ns, u64 offset, u64 bytes)
 	end = min_t(u64, DIV_ROUND_UP_ULL(offset + bytes - pool, PAGE_SIZE),
 		    ns->tier.nr_pages);
 	index = offset <= pool ? 0 : (offset - pool) >> PAGE_SHIFT;
+	WRITE_ONCE(ns->tier.has_bad, true);
 	for (; index < end; index++)
 		if (freemap_mark_bad(&ns->free, index))
 			pr_warn_ratelimited("%s: page %llu of the pool is bad and won't be handed out\n",
 					    ns->tier.name, index);
-}
-
-/* Would a soft user leave the reserve untouched? Approximate, and so cheap. */
-static bool reserve_left(struct tier_ns *ns)
-{
-	s64 free = ns->tier.nr_pages -
-		   atomic_long_read(&ns->free.nr_retired);
-	int i;
-
-	for (i = 0; i < PMEM_TIER_NR_USERS; i++)
-		free -= percpu_counter_read_positive(&ns->used[i]);
-	return free > (s64)READ_ONCE(ns->reserve_pages);
 }
 
 /**
@@ -141,15 +156,15 @@ static bool reserve_left(struct tier_ns *ns)
 long pmem_tier_alloc(struct pmem_tier *tier, enum pmem_tier_user user)
 {
 	struct tier_ns *ns = to_tier_ns(tier);
+	unsigned long reserve = 0;
 	long index;
 
-	if (user != PMEM_TIER_SWAP && !reserve_left(ns))
-		return -ENOSPC;
-
+	if (user != PMEM_TIER_SWAP)
+		reserve = READ_ONCE(ns->reserve_pages);
 	/* Another CPU's cursor after a migration is as good: it is a hint. */
-	index = freemap_get(&ns->free, raw_cpu_ptr(ns->cursor));
+	index = freemap_get(&ns->free, raw_cpu_ptr(ns->cursor), reserve);
 	if (index >= 0)
-		percpu_counter_inc(&ns->used[user]);
+		this_cpu_inc(ns->counts->used[user]);
 	return index;
 }
 EXPORT_SYMBOL_GPL(pmem_tier_alloc);
@@ -167,24 +182,24 @@ void pmem_tier_free(struct pmem_tier *tier, unsigned long index,
 {
 	struct tier_ns *ns = to_tier_ns(tier);
 
-	percpu_counter_dec(&ns->used[user]);
+	this_cpu_dec(ns->counts->used[user]);
 	freemap_put(&ns->free, index);
 }
 EXPORT_SYMBOL_GPL(pmem_tier_free);
 
 /**
- * pmem_tier_index_bad() - does a page have a known media error?
+ * __pmem_tier_index_bad() - pmem_tier_index_bad() where some page is bad
  * @tier: the tier
  * @index: the page, in use by the caller
  *
  * Context: any.
- * Return: true when it does: its content must not be trusted.
+ * Return: true when this one is.
  */
-bool pmem_tier_index_bad(struct pmem_tier *tier, unsigned long index)
+bool __pmem_tier_index_bad(struct pmem_tier *tier, unsigned long index)
 {
 	return freemap_is_bad(&to_tier_ns(tier)->free, index);
 }
-EXPORT_SYMBOL_GPL(pmem_tier_index_bad);
+EXPORT_SYMBOL_GPL(__pmem_tier_index_bad);
 
 /**
  * pmem_tier_account_metadata() - account DRAM that a client spends on a tier

@@ -30,27 +30,24 @@ static ssize_t free_pages_show(struct kobject *kobj,
 			  freemap_nr_free(&kobj_to_ns(kobj)->free));
 }
 
-static ssize_t show_count(char *buf, struct percpu_counter *counter)
-{
-	return sysfs_emit(buf, "%lld\n", percpu_counter_sum_positive(counter));
-}
-
 static ssize_t swap_pages_show(struct kobject *kobj,
 			       struct kobj_attribute *attr, char *buf)
 {
-	return show_count(buf, &kobj_to_ns(kobj)->used[PMEM_TIER_SWAP]);
+	return sysfs_emit(buf, "%lu\n",
+			  tier_pool_used(kobj_to_ns(kobj), PMEM_TIER_SWAP));
 }
 
 static ssize_t cache_pages_show(struct kobject *kobj,
 				struct kobj_attribute *attr, char *buf)
 {
-	return show_count(buf, &kobj_to_ns(kobj)->used[PMEM_TIER_CACHE]);
+	return sysfs_emit(buf, "%lu\n",
+			  tier_pool_used(kobj_to_ns(kobj), PMEM_TIER_CACHE));
 }
 
 static ssize_t lent_pages_show(struct kobject *kobj,
 			       struct kobj_attribute *attr, char *buf)
 {
-	return show_count(buf, &kobj_to_ns(kobj)->lent);
+	return sysfs_emit(buf, "%lu\n", tier_pool_lent(kobj_to_ns(kobj)));
 }
 
 static ssize_t bad_pages_show(struct kobject *kobj,

@@ -79,7 +79,7 @@ static int quiesce(struct tier_ns *ns)
 		if (err)
 			break;
 	}
-	if (!err && percpu_counter_sum(&ns->lent))
+	if (!err && tier_pool_lent(ns))
 		err = -EBUSY;
 	if (err)
 		resume(ns, user);

@@ -5,6 +5,7 @@
 #ifndef _PMEMSWAP_SLOTS_H
 #define _PMEMSWAP_SLOTS_H
 
+#include <linux/atomic.h>
 #include <linux/bit_spinlock.h>
 #include <linux/types.h>
 
@@ -83,10 +84,14 @@ static inline void slot_set(struct slot *slot, unsigned long word)
 	WRITE_ONCE(slot->word, word | BIT(SLOT_LOCK_BIT));
 }
 
-/* Take the lock, change the word, release the lock; returns the old word. */
+/* Change the word of an unlocked slot once it is so; returns the old word. */
 static inline unsigned long slot_exchange(struct slot *slot, unsigned long word)
 {
-	unsigned long old;
+	unsigned long old = READ_ONCE(slot->word) & ~BIT(SLOT_LOCK_BIT);
+
+	/* One atomic operation where nobody has the lock: the usual case. */
+	if (likely(try_cmpxchg(&slot->word, &old, word)))
+		return old;
 
 	slot_lock(slot);
 	old = slot_get(slot);

@@ -47,10 +47,11 @@ enum pmem_tier_user {
  * @first_pfn: page frame number of page 0 of the pool
  * @nr_pages: number of pages in the pool, known bad ones included
  * @nid: NUMA node of the memory
+ * @has_bad: some page is known to be bad; never goes back to false
  * @priv: one pointer for each client, for its own use
  *
- * All of it is constant from add() to remove(), but @priv, which the client
- * owns.
+ * All of it is constant from add() to remove(), but @has_bad, and @priv, which
+ * the client owns.
  */
 struct pmem_tier {
 	const char *name;
@@ -60,6 +61,7 @@ struct pmem_tier {
 	unsigned long first_pfn;
 	unsigned long nr_pages;
 	int nid;
+	bool has_bad;
 	void *priv[PMEM_TIER_NR_USERS];
 };
 
@@ -95,7 +97,9 @@ void pmem_tier_idle(void);
 long pmem_tier_alloc(struct pmem_tier *tier, enum pmem_tier_user user);
 void pmem_tier_free(struct pmem_tier *tier, unsigned long index,
 		    enum pmem_tier_user user);
-bool pmem_tier_index_bad(struct pmem_tier *tier, unsigned long index);
+bool __pmem_tier_index_bad(struct pmem_tier *tier, unsigned long index);
+void pmem_tier_copy_in(const struct pmem_tier *tier, unsigned long index,
+		       const void *src);
 void pmem_tier_account_metadata(struct pmem_tier *tier, long bytes);
 
 /**
@@ -112,21 +116,18 @@ static inline void *pmem_tier_index_addr(const struct pmem_tier *tier,
 }
 
 /**
- * pmem_tier_copy_in() - copy data into a page of the pool
+ * pmem_tier_index_bad() - does a page have a known media error?
  * @tier: the tier
- * @index: index of the page; the caller owns it
- * @src: where the PAGE_SIZE bytes come from
- *
- * Uses non-temporal stores: the data is cold by definition, and must not push
- * hot data out of the CPU's caches. Such stores are weakly ordered, so the
- * caller must pass a wmb() before anybody else can find the page.
+ * @index: the page, in use by the caller
  *
  * Context: any.
+ * Return: true when it does: its content must not be trusted.
  */
-static inline void pmem_tier_copy_in(const struct pmem_tier *tier,
-				     unsigned long index, const void *src)
+static inline bool pmem_tier_index_bad(struct pmem_tier *tier,
+				       unsigned long index)
 {
-	memcpy_flushcache(pmem_tier_index_addr(tier, index), src, PAGE_SIZE);
+	return unlikely(READ_ONCE(tier->has_bad)) &&
+	       __pmem_tier_index_bad(tier, index);
 }
 
 /**
