@@ -209,31 +209,6 @@ long freemap_get(struct freemap *map, unsigned long *cursor,
 }
 
 /**
- * freemap_put() - give a page back
- * @map: the map
- * @bit: a page that freemap_get() returned
- *
- * A page marked bad meanwhile is retired instead of becoming free.
- *
- * Context: any, interrupts in any state. Doesn't sleep or take locks.
- */
-void freemap_put(struct freemap *map, unsigned long bit)
-{
-	if (unlikely(freemap_is_bad(map, bit))) {
-		atomic_long_inc(&map->nr_retired);
-		return;
-	}
-	/*
-	 * Pairs with test_and_set_bit_lock() in take_bit(): whatever was done
-	 * with the page is done before its next owner finds it.
-	 */
-	clear_bit_unlock(bit, map->taken);
-	/* Bit before ticket, see "the free map" above. */
-	smp_mb__before_atomic();
-	atomic_inc(&map->sections[bit >> map->shift].free);
-}
-
-/**
  * freemap_mark_bad() - a page must not be handed out again
  * @map: the map
  * @bit: the page, free or not
@@ -265,18 +240,6 @@ bool freemap_mark_bad(struct freemap *map, unsigned long bit)
 			atomic_long_inc(&map->nr_retired);
 	}
 	return true;
-}
-
-/**
- * freemap_is_bad() - is a page marked bad?
- * @map: the map
- * @bit: the page
- *
- * Return: true when freemap_mark_bad() was called for it.
- */
-bool freemap_is_bad(const struct freemap *map, unsigned long bit)
-{
-	return atomic_long_read(&map->nr_marked) && test_bit(bit, map->bad);
 }
 
 /**

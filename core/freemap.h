@@ -6,6 +6,7 @@
 #define _PMEM_TIER_FREEMAP_H
 
 #include <linux/atomic.h>
+#include <linux/bitops.h>
 #include <linux/types.h>
 
 /**
@@ -46,9 +47,44 @@ unsigned long freemap_start(const struct freemap *map, unsigned int cpu,
 			    unsigned int nr_cpus);
 long freemap_get(struct freemap *map, unsigned long *cursor,
 		 unsigned long reserve);
-void freemap_put(struct freemap *map, unsigned long bit);
 bool freemap_mark_bad(struct freemap *map, unsigned long bit);
-bool freemap_is_bad(const struct freemap *map, unsigned long bit);
 unsigned long freemap_nr_free(const struct freemap *map);
+
+/**
+ * freemap_is_bad() - is a page marked bad?
+ * @map: the map
+ * @bit: the page
+ *
+ * Return: true when freemap_mark_bad() was called for it.
+ */
+static inline bool freemap_is_bad(const struct freemap *map, unsigned long bit)
+{
+	return atomic_long_read(&map->nr_marked) && test_bit(bit, map->bad);
+}
+
+/**
+ * freemap_put() - give a page back
+ * @map: the map
+ * @bit: a page that freemap_get() returned
+ *
+ * A page marked bad meanwhile is retired instead of becoming free.
+ *
+ * Context: any, interrupts in any state. Doesn't sleep or take locks.
+ */
+static inline void freemap_put(struct freemap *map, unsigned long bit)
+{
+	if (unlikely(freemap_is_bad(map, bit))) {
+		atomic_long_inc(&map->nr_retired);
+		return;
+	}
+	/*
+	 * Pairs with test_and_set_bit_lock() in take_bit(): whatever was done
+	 * with the page is done before its next owner finds it.
+	 */
+	clear_bit_unlock(bit, map->taken);
+	/* Bit before ticket, see "the free map" in freemap.c. */
+	smp_mb__before_atomic();
+	atomic_inc(&map->sections[bit >> map->shift].free);
+}
 
 #endif /* _PMEM_TIER_FREEMAP_H */

@@ -71,11 +71,13 @@ static int guard_read(struct tier_ns *ns, u64 offset, void *buf)
 /* Nobody else's data may be on the namespace, unless the operator gave it up. */
 static int refuse_foreign(struct tier_ns *ns, const u8 *head, const u8 *tail)
 {
+	bool ours = header_valid((const struct tier_header *)head);
 	const char *what;
 	long offset = 0;
 
 	what = signature_find(head, tail, &offset);
-	if (!what && ns->ndns->claim_class != NVDIMM_CCLASS_NONE &&
+	/* libnvdimm keeps the class of what was there before a forced claim. */
+	if (!what && !ours && ns->ndns->claim_class != NVDIMM_CCLASS_NONE &&
 	    ns->ndns->claim_class != NVDIMM_CCLASS_UNKNOWN)
 		what = "BTT, pfn or dax (by its label)";
 	if (!what)

@@ -6,6 +6,7 @@
 #include <linux/bio.h>
 #include <linux/highmem.h>
 #include <linux/mempool.h>
+#include <linux/pid.h>
 #include <linux/sched.h>
 
 #include "pmemswap.h"
@@ -93,16 +94,16 @@ static bool is_whole(const struct bio_vec *bv, sector_t sector)
 	       !(sector & (BIT(SLOT_SECTORS_SHIFT) - 1));
 }
 
-static blk_status_t submit_rw(struct pmemswap *ps, struct bio *bio)
+static noinline blk_status_t submit_segments(struct pmemswap *ps,
+					     struct bio *bio, bool write)
 {
-	bool write = op_is_write(bio_op(bio));
 	blk_status_t status = BLK_STS_OK;
 	struct page *bounce = NULL;
 	struct bvec_iter iter;
 	struct bio_vec bv;
 
 	bio_for_each_segment(bv, bio, iter) {
-		if (likely(is_whole(&bv, iter.bi_sector))) {
+		if (is_whole(&bv, iter.bi_sector)) {
 			status = whole_segment(ps, &bv, iter.bi_sector, write);
 		} else {
 			/* Doesn't fail: it waits for another bio's page. */
@@ -117,6 +118,18 @@ static blk_status_t submit_rw(struct pmemswap *ps, struct bio *bio)
 	if (bounce)
 		mempool_free(bounce, bounce_pool);
 	return status;
+}
+
+static blk_status_t submit_rw(struct pmemswap *ps, struct bio *bio)
+{
+	struct bio_vec bv = bio_iter_iovec(bio, bio->bi_iter);
+	bool write = op_is_write(bio_op(bio));
+
+	/* Page-in, and page-out of a small folio: one block in one page. */
+	if (likely(bio->bi_iter.bi_size == PAGE_SIZE &&
+		   is_whole(&bv, bio->bi_iter.bi_sector)))
+		return whole_segment(ps, &bv, bio->bi_iter.bi_sector, write);
+	return submit_segments(ps, bio, write);
 }
 
 static void submit_clear(struct pmemswap *ps, struct bio *bio)
@@ -158,22 +171,41 @@ static void ps_submit_bio(struct bio *bio)
 	bio_endio(bio);
 }
 
-/* The last reference to a swap entry is gone. Under mm's spin locks. */
-static void ps_swap_slot_free_notify(struct block_device *bdev,
-				     unsigned long index)
-{
-	struct pmemswap *ps = bdev->bd_disk->private_data;
-
-	if (ps_empty(ps, index))
-		ps_count(ps, PS_FREED, 1);
-}
-
 static int ps_open(struct gendisk *disk, blk_mode_t mode)
 {
 	struct pmemswap *ps = disk->private_data;
 
 	lockdep_assert_held(&disk->open_mutex);
-	return ps->closing ? -ENXIO : 0;
+	if (ps->closing)
+		return -ENXIO;
+	if (!disk_openers(disk)) {
+		put_pid(ps->opener);
+		ps->opener = get_pid(task_tgid(current));
+	}
+	return 0;
+}
+
+/**
+ * ps_in_use() - does anybody use the device?
+ * @ps: the device
+ *
+ * The one who asks may have it open, once, for nothing in particular: "ndctl
+ * disable-namespace" opens the disk below a namespace exclusively, and holds it
+ * while it writes to unbind, to keep others out.
+ *
+ * Context: process context, under disk->open_mutex.
+ * Return: true when it is a swap device, mounted, or open in another process.
+ */
+bool ps_in_use(struct pmemswap *ps)
+{
+	struct block_device *bdev = ps->disk->part0;
+	int openers = disk_openers(ps->disk);
+
+	lockdep_assert_held(&ps->disk->open_mutex);
+	if (!openers)
+		return false;
+	return openers > 1 || ps->opener != task_tgid(current) ||
+	       IS_SWAPFILE(bdev->bd_mapping->host) || bdev->bd_holder_ops;
 }
 
 static void ps_release(struct gendisk *disk)

@@ -74,6 +74,7 @@ static int make_disk(struct pmemswap *ps)
  */
 void ps_device_free(struct pmemswap *ps)
 {
+	put_pid(ps->opener);
 	vfree(ps->slots);
 	free_percpu(ps->stats);
 	if (ps->id >= 0)
@@ -116,12 +117,8 @@ int ps_device_add(struct pmem_tier *tier)
 		goto out_free;
 	tier->priv[PMEM_TIER_SWAP] = ps;
 	pmem_tier_account_metadata(tier, slots_bytes(ps));
-	/*
-	 * The attributes are there before the uevent tells of the device. Its
-	 * parent is the region: ndctl holds a disk below the namespace open
-	 * while it unbinds the namespace, and would so be refused by itself.
-	 */
-	err = device_add_disk(tier->dev->parent, ps->disk, ps_disk_groups);
+	/* The attributes are there before the uevent tells of the device. */
+	err = device_add_disk(tier->dev, ps->disk, ps_disk_groups);
 	if (err) {
 		pmem_tier_account_metadata(tier, -slots_bytes(ps));
 		tier->priv[PMEM_TIER_SWAP] = NULL;

@@ -88,14 +88,14 @@ unsigned long ps_param_size(int id)
 	return 0;
 }
 
-/* Nobody may have the device open: a swap device in use has. */
+/* Nobody may use the device, and from here on nobody can begin to. */
 static int ps_quiesce(struct pmem_tier *tier)
 {
 	struct pmemswap *ps = tier->priv[PMEM_TIER_SWAP];
 	int err = 0;
 
 	mutex_lock(&ps->disk->open_mutex);
-	if (disk_openers(ps->disk))
+	if (ps_in_use(ps))
 		err = -EBUSY;
 	else
 		ps->closing = true;

@@ -53,6 +53,8 @@ struct ps_stats {
  * @nr_slots: its size in slots
  * @slots: one word for each slot; each has its own lock, see slots.h
  * @stats: counters
+ * @opener: process that opened the device when nobody else had it open; under
+ *	disk->open_mutex
  * @closing: nobody may open the device any more; under disk->open_mutex
  */
 struct pmemswap {
@@ -62,6 +64,7 @@ struct pmemswap {
 	unsigned long nr_slots;
 	struct slot *slots;
 	struct ps_stats __percpu *stats;
+	struct pid *opener;
 	bool closing;
 };
 
@@ -77,6 +80,7 @@ unsigned long ps_param_size(int id);
 extern const struct block_device_operations ps_fops;
 int ps_bounce_init(void);
 void ps_bounce_exit(void);
+bool ps_in_use(struct pmemswap *ps);
 
 /* store.c */
 blk_status_t ps_store(struct pmemswap *ps, unsigned long index,
@@ -84,6 +88,7 @@ blk_status_t ps_store(struct pmemswap *ps, unsigned long index,
 blk_status_t ps_load(struct pmemswap *ps, unsigned long index, void *dst);
 bool ps_empty(struct pmemswap *ps, unsigned long index);
 void ps_zero(struct pmemswap *ps, unsigned long index);
+void ps_swap_slot_free_notify(struct block_device *bdev, unsigned long index);
 
 /* device.c */
 int ps_device_add(struct pmem_tier *tier);

@@ -8,7 +8,7 @@
 #include "pmemswap.h"
 
 /* The old content of a slot is nobody's any more. */
-static void drop(struct pmemswap *ps, unsigned long word)
+static __always_inline void drop(struct pmemswap *ps, unsigned long word)
 {
 	switch (slot_kind(word)) {
 	case SLOT_RAW:
@@ -112,6 +112,18 @@ blk_status_t ps_store(struct pmemswap *ps, unsigned long index,
 	return BLK_STS_OK;
 }
 
+/* What a slot without a page of its own reads as. */
+static noinline void load_pageless(struct pmemswap *ps, unsigned long index,
+				   unsigned long word, void *dst)
+{
+	if (slot_kind(word) == SLOT_SAME)
+		memset32(dst, slot_payload(word), PAGE_SIZE / sizeof(u32));
+	else if (index)
+		memset(dst, 0, PAGE_SIZE);
+	else
+		ps_header_fill(ps, dst);
+}
+
 /**
  * ps_load() - copy the data of a slot
  * @ps: the device
@@ -125,44 +137,30 @@ blk_status_t ps_load(struct pmemswap *ps, unsigned long index, void *dst)
 {
 	struct slot *slot = &ps->slots[index];
 	unsigned long word;
-	int err = 0;
+	int err;
 
 	slot_lock(slot);
 	word = slot_get(slot);
-	if (slot_kind(word) == SLOT_RAW) {
-		/* Under the lock, or the page could become another slot's. */
-		if (pmem_tier_index_bad(ps->tier, slot_payload(word)))
-			err = -EIO;
-		else
-			err = pmem_tier_copy_out(ps->tier, slot_payload(word),
-						 dst);
+	if (unlikely(slot_kind(word) != SLOT_RAW)) {
+		slot_unlock(slot);
+		load_pageless(ps, index, word, dst);
+		goto out;
 	}
+	/* Under the lock, or the page could become another slot's. */
+	err = pmem_tier_index_bad(ps->tier, slot_payload(word)) ? -EIO :
+	      pmem_tier_copy_out(ps->tier, slot_payload(word), dst);
 	slot_unlock(slot);
-
-	if (err) {
+	if (unlikely(err)) {
 		ps_count(ps, PS_FAILED_READ_MEDIA, 1);
 		return BLK_STS_IOERR;
 	}
-	if (slot_kind(word) == SLOT_SAME)
-		memset32(dst, slot_payload(word), PAGE_SIZE / sizeof(u32));
-	else if (slot_kind(word) == SLOT_EMPTY && index)
-		memset(dst, 0, PAGE_SIZE);
-	else if (slot_kind(word) == SLOT_EMPTY)
-		ps_header_fill(ps, dst);
+out:
 	ps_count(ps, PS_COPIED_IN, 1);
 	return BLK_STS_OK;
 }
 
-/**
- * ps_empty() - forget the data of a slot
- * @ps: the device
- * @index: the slot
- *
- * Context: any but interrupts; may be called under mm's spin locks. Doesn't
- * sleep.
- * Return: true when there was data.
- */
-bool ps_empty(struct pmemswap *ps, unsigned long index)
+/* Returns true when there was data. */
+static __always_inline bool empty(struct pmemswap *ps, unsigned long index)
 {
 	struct slot *slot = &ps->slots[index];
 	unsigned long word;
@@ -176,6 +174,37 @@ bool ps_empty(struct pmemswap *ps, unsigned long index)
 	word = slot_exchange(slot, slot_word(SLOT_EMPTY, 0));
 	drop(ps, word);
 	return slot_kind(word) != SLOT_EMPTY;
+}
+
+/**
+ * ps_empty() - forget the data of a slot
+ * @ps: the device
+ * @index: the slot
+ *
+ * Context: any but interrupts; may be called under mm's spin locks. Doesn't
+ * sleep.
+ * Return: true when there was data.
+ */
+bool ps_empty(struct pmemswap *ps, unsigned long index)
+{
+	return empty(ps, index);
+}
+
+/**
+ * ps_swap_slot_free_notify() - the last reference to a swap entry is gone
+ * @bdev: the device
+ * @index: the slot
+ *
+ * Once for every page that comes in, so it has a copy of what ps_empty() does.
+ *
+ * Context: process context, under mm's spin locks.
+ */
+void ps_swap_slot_free_notify(struct block_device *bdev, unsigned long index)
+{
+	struct pmemswap *ps = bdev->bd_disk->private_data;
+
+	if (empty(ps, index))
+		ps_count(ps, PS_FREED, 1);
 }
 
 /**
