@@ -152,24 +152,12 @@ static unsigned long take_bit(struct freemap *map, unsigned int section,
 	}
 }
 
-/* Take a ticket of a section, unless that left fewer than keep. */
-static bool take_ticket(struct freemap_section *section, int keep)
-{
-	int free = atomic_read(&section->free);
-
-	do {
-		if (free <= keep)
-			return false;
-	} while (!atomic_try_cmpxchg(&section->free, &free, free - 1));
-	return true;
-}
-
 /**
  * freemap_get() - take a free page
  * @map: the map
  * @cursor: where this CPU goes on searching. A hint: races only cost time.
- * @reserve: pages of the whole map that must stay free. Each section keeps its
- *	share, so nobody has to count free pages of the whole map.
+ * @reserve: pages that must stay free. 0 spares counting them; else the count is
+ *	taken before, so CPUs that do the same at once may each go one below.
  *
  * Context: any, interrupts in any state. Doesn't sleep or take locks.
  * Return: the page's bit, or -ENOSPC when no page is free beyond the reserve.
@@ -177,16 +165,17 @@ static bool take_ticket(struct freemap_section *section, int keep)
 long freemap_get(struct freemap *map, unsigned long *cursor,
 		 unsigned long reserve)
 {
-	int keep = reserve ? DIV_ROUND_UP(reserve, map->nr_sections) : 0;
 	unsigned long from = READ_ONCE(*cursor);
 	unsigned int section, i;
 	unsigned long bit;
 
+	if (reserve && freemap_nr_free(map) <= reserve)
+		return -ENOSPC;
 	if (from >= map->nr_bits)
 		from = 0;
 	section = from >> map->shift;
 	for (i = 0; i < map->nr_sections; ) {
-		if (!take_ticket(&map->sections[section], keep)) {
+		if (atomic_dec_if_positive(&map->sections[section].free) < 0) {
 			i++;
 			if (++section == map->nr_sections)
 				section = 0;
@@ -233,7 +222,7 @@ bool freemap_mark_bad(struct freemap *map, unsigned long bit)
 		return false;
 	}
 
-	if (take_ticket(section, 0)) {
+	if (atomic_dec_if_positive(&section->free) >= 0) {
 		if (test_and_set_bit_lock(bit, map->taken))
 			atomic_inc(&section->free);	/* in use: retired later */
 		else

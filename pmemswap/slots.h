@@ -75,7 +75,7 @@ static inline void slot_unlock(struct slot *slot)
 /* The word of a locked slot, without the lock bit. */
 static inline unsigned long slot_get(const struct slot *slot)
 {
-	return slot->word & ~BIT(SLOT_LOCK_BIT);
+	return READ_ONCE(slot->word) & ~BIT(SLOT_LOCK_BIT);
 }
 
 /* Change the word of a locked slot; it stays locked. */
