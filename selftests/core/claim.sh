@@ -219,6 +219,46 @@ with_ndctl()
 	is_held "$BIG"
 }
 
+# The driver core's own ways of taking a device away can't be refused: they wait for swapoff
+removal_waits()
+{
+	local region remover
+
+	use "$BIG"
+	region=$(basename "$(dirname "$(readlink -f "$ND/devices/$BIG")")")
+	at_exit _write "$ND/drivers/nd_region/bind" "$region"
+	swap_on "$DEV"
+	puppet p
+	tell p map a 8M nohuge
+	tell p fill a 1 mixed
+	tell p pageout a
+	log_mark
+	_write "$ND/drivers/nd_region/unbind" "$region" &
+	remover=$!
+	loop_until 20 says "$BIG: removal waits"
+	is_held "$BIG"
+	swap_active "$DEV"
+	tell p verify a
+	tell p pageout a
+	tell p fill a 2 mixed
+	tell p pageout a
+	kill -0 $remover
+	swap_off "$DEV"
+	wait $remover
+	tell p verify a
+	test ! -e "$ND/devices/$BIG"
+	test ! -e "/dev/$DEV"
+	! held "$BIG" || fail "$BIG is gone, and $TIER/$BIG is still there"
+
+	# What claim= names is claimed when it appears again
+	_write "$ND/drivers/nd_region/bind" "$region"
+	_at_exit=("${_at_exit[0]}")
+	loop_until 10 held "$BIG"
+	swap_on "$(dev_of "$BIG")"
+}
+
+says() { log_since | grep -qF "$1"; }
+
 case_ "claim= takes the named namespaces and no other" claim_by_name
 case_ "claim=all takes every namespace" claim_all
 case_ "without claim= nothing is taken, and bind takes what it is told" claim_none
@@ -231,4 +271,5 @@ case_ "no unbind, no rmmod while the device is open" busy_open
 case_ "no unbind, no rmmod while swap is active" busy_swap
 case_ "no unbind while a filesystem is mounted" busy_mounted
 case_ "ndctl disable-namespace gives it back, but not while swap is active" with_ndctl
+case_ "unbinding the region waits for swapoff" removal_waits
 cases_done

@@ -95,8 +95,8 @@ by_tool()
 
 	need "$2"
 	shift 2
-	wipe_namespace "$VICTIM"
 	raw_on "$VICTIM"
+	wipe_raw "$VICTIM"
 	"$PROGS/blkdata" write "$RAW" $GUARD_PAGES 20000 9 mixed
 	"$@" "$RAW"
 	raw_off "$VICTIM"
@@ -111,7 +111,6 @@ by_tool()
 		raw_off "$VICTIM"
 	fi
 	forced "$what"
-	wipe_namespace "$VICTIM"
 }
 
 luks()
@@ -151,7 +150,6 @@ by_ndctl()
 	same "holder" "$(ns_holder "$VICTIM" | tr -d 0-9.)" "$2"
 	ndctl disable-namespace "$VICTIM"
 	forced "$mode"
-	wipe_namespace "$VICTIM"
 }
 
 # Others by their magic bytes, each alone on an otherwise empty namespace
@@ -211,9 +209,9 @@ magic_bytes()
 # No signature, and not nothing: data in the middle is no reason to refuse, nor does it show
 no_signature()
 {
-	wipe_namespace "$VICTIM"
 	raw_on "$VICTIM"
-	"$PROGS/blkdata" write "$RAW" 100 1000 4
+	wipe_raw "$VICTIM"
+	"$PROGS/blkdata" write "$RAW" $GUARD_PAGES 1000 4
 	raw_off "$VICTIM"
 	load_modules claim=all
 	is_held "$VICTIM"

@@ -361,6 +361,22 @@ ask()
 	echo "$REPLY"
 }
 
+# paged_out NAME REGION PAGES: MADV_PAGEOUT until that many are out, which may take some times:
+# pages that wait on another CPU's list can't be taken at once
+paged_out()
+{
+	local i
+
+	for i in {1..10}; do
+		tell "$1" pageout "$2"
+		tell "$1" swapped "$2"
+		(( REPLY < $3 )) || return 0
+		echo "$REPLY of $3 pages are out after $i times"
+		echo 1 >/proc/sys/vm/compact_memory
+	done
+	fail "only $REPLY of $3 pages are out"
+}
+
 # puppet_end NAME: it must end well, too
 puppet_end()
 {

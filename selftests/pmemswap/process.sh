@@ -23,20 +23,7 @@ start()
 	out
 }
 
-# Pages that wait on another CPU's list can't be taken at once
-out()
-{
-	local i
-
-	for i in {1..10}; do
-		tell p pageout a
-		tell p swapped a
-		(( REPLY < PAGES )) || return 0
-		echo "$REPLY pages are out after $i times"
-		echo 1 >/proc/sys/vm/compact_memory
-	done
-	fail "only $REPLY of $PAGES pages are out"
-}
+out() { paged_out p a $PAGES; }
 
 # The kernel keeps freed slots of each CPU for a while
 slots_at_most()

@@ -80,15 +80,13 @@ swapped()
 	puppet p
 	tell p map a 16M nohuge
 	tell p fill a 1 same
-	tell p pageout a
-	same "pages that are out" "$(ask p swapped a)" 4096
+	paged_out p a 4096
 	counts 0 4096
 	tell p verify a
 
 	tell p fill a 2 zero
 	written=$(stat_of "$DEV" written_pages)
-	tell p pageout a
-	same "pages that are out" "$(ask p swapped a)" 4096
+	paged_out p a 4096
 	same "zero pages that reached the device" \
 		$(( $(stat_of "$DEV" written_pages) - written )) 0
 	tell p verify a
@@ -96,7 +94,7 @@ swapped()
 	# A quarter each: random, same, zero, almost
 	tell p fill a 3 mixed
 	written=$(stat_of "$DEV" written_pages) same=$(stat_of "$DEV" same_filled_pages)
-	tell p pageout a
+	paged_out p a 4096
 	same "pages written" $(( $(stat_of "$DEV" written_pages) - written )) 3072
 	same "pages same-filled" $(( $(stat_of "$DEV" same_filled_pages) - same )) 1024
 	tell p verify a

@@ -84,10 +84,10 @@ rmmod_race()
 	idle "$BIG"
 }
 
-# Binding and unbinding one namespace while the other is under load
+# Binding and unbinding one namespace while the other is under load and all statistics are read
 bind_under_load()
 {
-	local hog rounds=0
+	local hog reader rounds=0
 
 	[[ -n $SMALL ]] || skip "needs 2 namespaces"
 	use "$BIG"
@@ -95,14 +95,25 @@ bind_under_load()
 	limited t 48M
 	cg_exec "$CG" "$PROGS/hog" --size 128M --threads 2 --random --passes 3 &
 	hog=$!
+	read_all &
+	reader=$!
 	while kill -0 $hog 2>/dev/null; do
 		same "bind" "$(tier_bind "$SMALL")" 0
 		same "unbind" "$(tier_unbind "$SMALL")" 0
 		rounds=$((rounds + 1))
 	done
 	wait $hog || fail "hog: status $?"
+	kill $reader
 	echo "$rounds rounds"
 	num "rounds" $rounds -gt 1
+}
+
+read_all()
+{
+	trap - EXIT
+	while :; do
+		cat "$TIER"/*/* /sys/block/pmemswap*/pmemswap/*
+	done >/dev/null 2>&1
 }
 
 case_ "load, swapon, hogs, kills, swapoff, unload" lives
