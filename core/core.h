@@ -128,6 +128,7 @@ extern const struct dev_pagemap_ops tier_pagemap_ops;
 int tier_publish(struct tier_ns *ns);
 int tier_quiesce(struct device *dev);
 void tier_withdraw(struct tier_ns *ns);
+void tier_client_page_free(struct tier_ns *ns, struct page *page);
 
 /* sysfs.c */
 int tier_sysfs_init(void);

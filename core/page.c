@@ -6,6 +6,7 @@
 
 #include <linux/memremap.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 
 #include "core.h"
 
@@ -13,6 +14,24 @@ static struct tier_ns *pgmap_to_ns(struct dev_pagemap *pgmap)
 {
 	return container_of(pgmap, struct tier_ns, pgmap);
 }
+
+/**
+ * pmem_tier_lent() - account pages that mm has just been given
+ * @tier: the tier
+ * @page: one of them
+ * @nr: how many, all of the same tier
+ *
+ * Each has its first reference already, and keeps it until this returns.
+ *
+ * Context: any.
+ */
+void pmem_tier_lent(struct pmem_tier *tier, struct page *page, int nr)
+{
+	/* Paired with put_dev_pagemap() in free_zone_device_folio(). */
+	percpu_ref_get_many(&page->pgmap->ref, nr);
+	this_cpu_add(to_tier_ns(tier)->counts->lent, nr);
+}
+EXPORT_SYMBOL_GPL(pmem_tier_lent);
 
 /*
  * The last reference to a lent page is gone. mm leaves its flags on the page;
@@ -24,10 +43,8 @@ static void tier_page_free(struct page *page)
 	struct tier_ns *ns = pgmap_to_ns(page->pgmap);
 
 	page->flags &= ~PAGE_FLAGS_CHECK_AT_PREP | (1UL << PG_reserved);
-	page->private = 0;
 	this_cpu_dec(ns->counts->lent);
-	pmem_tier_free(&ns->tier, page_to_pfn(page) - ns->tier.first_pfn,
-		       PMEM_TIER_SWAP);
+	tier_client_page_free(ns, page);
 }
 
 /*

@@ -173,6 +173,20 @@ void tier_withdraw(struct tier_ns *ns)
 }
 
 /**
+ * tier_client_page_free() - hand a page that mm is done with to who lent it
+ * @ns: the tier
+ * @page: the page
+ *
+ * Only pmemswap lends as yet. It can't go while a page is lent.
+ *
+ * Context: any, interrupts in any state.
+ */
+void tier_client_page_free(struct tier_ns *ns, struct page *page)
+{
+	clients_by_user[PMEM_TIER_SWAP]->page_free(&ns->tier, page);
+}
+
+/**
  * pmem_tier_idle() - a client's use of some tier has ended
  *
  * Wakes a removal that waits for it. For a client that refused quiesce().

@@ -17,6 +17,26 @@
 
 static DEFINE_IDA(device_ids);
 
+/* devices_lock protects devices. Taken under tier_lock, and by swapoff. */
+static DEFINE_MUTEX(devices_lock);
+static LIST_HEAD(devices);
+
+/**
+ * ps_for_each_device() - do something for each device
+ * @fn: what
+ *
+ * Context: process context, may sleep. No device appears or goes meanwhile.
+ */
+void ps_for_each_device(void (*fn)(struct pmemswap *ps))
+{
+	struct pmemswap *ps;
+
+	mutex_lock(&devices_lock);
+	list_for_each_entry(ps, &devices, node)
+		fn(ps);
+	mutex_unlock(&devices_lock);
+}
+
 static size_t slots_bytes(const struct pmemswap *ps)
 {
 	return ps->nr_slots * sizeof(*ps->slots);
@@ -98,6 +118,7 @@ int ps_device_add(struct pmem_tier *tier)
 	if (!ps)
 		return -ENOMEM;
 	ps->tier = tier;
+	ps_take_back_setup(ps);
 	ps->id = ida_alloc(&device_ids, GFP_KERNEL);
 	err = ps->id;
 	if (err < 0)
@@ -125,6 +146,9 @@ int ps_device_add(struct pmem_tier *tier)
 		put_disk(ps->disk);	/* frees ps */
 		return err;
 	}
+	mutex_lock(&devices_lock);
+	list_add_tail(&ps->node, &devices);
+	mutex_unlock(&devices_lock);
 	pr_info("%s: %s, %lu slots\n", ps->disk->disk_name, tier->name,
 		ps->nr_slots);
 	return 0;
@@ -147,6 +171,11 @@ void ps_device_remove(struct pmem_tier *tier)
 	struct pmemswap *ps = tier->priv[PMEM_TIER_SWAP];
 	unsigned long index;
 
+	mutex_lock(&devices_lock);
+	list_del(&ps->node);
+	mutex_unlock(&devices_lock);
+	/* No page is lent, but some may not have been put away yet. */
+	flush_work(&ps->return_work);
 	/* Waits for bios in flight; none can come after it. */
 	del_gendisk(ps->disk);
 	for (index = 0; index < ps->nr_slots; index++) {

@@ -100,6 +100,8 @@ static int ps_quiesce(struct pmem_tier *tier)
 	else
 		ps->closing = true;
 	mutex_unlock(&ps->disk->open_mutex);
+	if (!err)
+		ps_drain(ps);
 	return err;
 }
 
@@ -120,6 +122,7 @@ static struct pmem_tier_client client = {
 	.quiesce = ps_quiesce,
 	.resume = ps_resume,
 	.remove = ps_device_remove,
+	.page_free = ps_page_free,
 };
 
 static int __init pmemswap_init(void)
@@ -128,15 +131,28 @@ static int __init pmemswap_init(void)
 
 	if (err)
 		return err;
+	err = ps_take_back_init();
+	if (err)
+		goto out_bounce;
+	ps_map_in_init();
 	err = pmem_tier_register_client(&client);
 	if (err)
-		ps_bounce_exit();
+		goto out_map_in;
+	return 0;
+
+out_map_in:
+	ps_map_in_exit();
+	ps_take_back_exit();
+out_bounce:
+	ps_bounce_exit();
 	return err;
 }
 
 static void __exit pmemswap_exit(void)
 {
+	ps_map_in_exit();
 	pmem_tier_unregister_client(&client);
+	ps_take_back_exit();
 	ps_bounce_exit();
 }
 

@@ -6,7 +6,9 @@
 #define _PMEMSWAP_H
 
 #include <linux/blkdev.h>
+#include <linux/llist.h>
 #include <linux/percpu.h>
+#include <linux/workqueue.h>
 #include <pmem_tier/tier.h>
 
 #include "slots.h"
@@ -16,7 +18,9 @@
  * @PS_WRITTEN: pages written
  * @PS_SAME_FILLED: of those, stored without a page
  * @PS_COPIED_IN: pages read by copying
- * @PS_MAPPED_IN: pages brought in by mapping
+ * @PS_MAPPED_IN: pages brought in by mapping, on their own fault
+ * @PS_MAPPED_AROUND: pages mapped in with a neighbour's fault
+ * @PS_LENT: change in the number of slots whose page is lent
  * @PS_DISCARDED: slots emptied by discard or write-zeroes
  * @PS_FREED: slots emptied because the kernel freed the swap entry
  * @PS_FAILED_WRITE_FULL: page writes refused for want of a page
@@ -31,6 +35,8 @@ enum ps_stat {
 	PS_SAME_FILLED,
 	PS_COPIED_IN,
 	PS_MAPPED_IN,
+	PS_MAPPED_AROUND,
+	PS_LENT,
 	PS_DISCARDED,
 	PS_FREED,
 	PS_FAILED_WRITE_FULL,
@@ -55,7 +61,15 @@ struct ps_stats {
  * @stats: counters
  * @opener: process that opened the device when nobody else had it open; under
  *	disk->open_mutex
+ * @node: on the list of devices
  * @closing: nobody may open the device any more; under disk->open_mutex
+ * @map_faults: which faults may map, enum ps_map_faults
+ * @fault_around_pages: pages that one fault may map
+ * @si: the kernel's swap_info_struct since a page was first lent; these are
+ *	never freed, but may be another device's by now
+ * @returned: pages mm is done with, linked through zone_device_data
+ * @return_work: frees their swap entries
+ * @orphans: pages lent whose slot is gone, plus one while swapoff looks for them
  */
 struct pmemswap {
 	struct pmem_tier *tier;
@@ -65,7 +79,26 @@ struct pmemswap {
 	struct slot *slots;
 	struct ps_stats __percpu *stats;
 	struct pid *opener;
+	struct list_head node;
 	bool closing;
+	int map_faults;
+	unsigned int fault_around_pages;
+	struct swap_info_struct *si;
+	struct llist_head returned;
+	struct work_struct return_work;
+	atomic_long_t orphans;
+};
+
+/**
+ * enum ps_map_faults - which swap faults map the pmem page
+ * @PS_MAP_OFF: none, all copy
+ * @PS_MAP_READ: read faults
+ * @PS_MAP_ALL: read and write faults
+ */
+enum ps_map_faults {
+	PS_MAP_OFF,
+	PS_MAP_READ,
+	PS_MAP_ALL,
 };
 
 static inline void ps_count(struct pmemswap *ps, enum ps_stat stat, long n)
@@ -94,9 +127,27 @@ void ps_swap_slot_free_notify(struct block_device *bdev, unsigned long index);
 int ps_device_add(struct pmem_tier *tier);
 void ps_device_remove(struct pmem_tier *tier);
 void ps_device_free(struct pmemswap *ps);
+void ps_for_each_device(void (*fn)(struct pmemswap *ps));
 
 /* header.c */
 void ps_header_fill(const struct pmemswap *ps, void *page);
+
+/* map_in.c */
+int ps_map_in_init(void);
+void ps_map_in_exit(void);
+bool ps_can_map_in(void);
+
+/* take_back.c */
+void ps_orphan(struct pmemswap *ps);
+int ps_take_back_init(void);
+void ps_take_back_exit(void);
+void ps_take_back_setup(struct pmemswap *ps);
+void ps_page_free(struct pmem_tier *tier, struct page *page);
+
+bool ps_can_take_back(void);
+
+/* drain.c */
+void ps_drain(struct pmemswap *ps);
 
 /* sysfs.c */
 extern const struct attribute_group *ps_disk_groups[];

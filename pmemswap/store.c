@@ -18,6 +18,12 @@ static __always_inline void drop(struct pmemswap *ps, unsigned long word)
 	case SLOT_SAME:
 		ps_count(ps, PS_SLOTS_SAME, -1);
 		break;
+	case SLOT_LENT:
+		/* mm has the page: it comes back through ps_page_free(). */
+		ps_orphan(ps);
+		ps_count(ps, PS_SLOTS_RAW, -1);
+		ps_count(ps, PS_LENT, -1);
+		break;
 	case SLOT_EMPTY:
 		break;
 	}
@@ -141,7 +147,7 @@ blk_status_t ps_load(struct pmemswap *ps, unsigned long index, void *dst)
 
 	slot_lock(slot);
 	word = slot_get(slot);
-	if (unlikely(slot_kind(word) != SLOT_RAW)) {
+	if (unlikely(!slot_has_page(word))) {
 		slot_unlock(slot);
 		load_pageless(ps, index, word, dst);
 		goto out;

@@ -2,8 +2,10 @@
 /*
  * /sys/block/pmemswapN/pmemswap: what the operator sees of a device.
  */
+#define pr_fmt(fmt) "pmemswap: " fmt
 
 #include <linux/device.h>
+#include <linux/log2.h>
 #include <linux/sysfs.h>
 
 #include "pmemswap.h"
@@ -62,11 +64,71 @@ PS_STAT_ATTR(written_pages, PS_WRITTEN);
 PS_STAT_ATTR(same_filled_pages, PS_SAME_FILLED);
 PS_STAT_ATTR(copied_in_pages, PS_COPIED_IN);
 PS_STAT_ATTR(mapped_in_pages, PS_MAPPED_IN);
+PS_STAT_ATTR(mapped_around_pages, PS_MAPPED_AROUND);
+PS_STAT_ATTR(lent_pages, PS_LENT);
 PS_STAT_ATTR(discarded_pages, PS_DISCARDED);
 PS_STAT_ATTR(freed_pages, PS_FREED);
 PS_STAT_ATTR(failed_write_full_pages, PS_FAILED_WRITE_FULL);
 PS_STAT_ATTR(failed_read_media_pages, PS_FAILED_READ_MEDIA);
 PS_STAT_ATTR(failed_write_media_pages, PS_FAILED_WRITE_MEDIA);
+
+static const char * const map_faults_names[] = {
+	[PS_MAP_OFF] = "off",
+	[PS_MAP_READ] = "read",
+	[PS_MAP_ALL] = "all",
+};
+
+static ssize_t map_faults_show(struct device *dev,
+			       struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n",
+			  map_faults_names[READ_ONCE(dev_to_ps(dev)->map_faults)]);
+}
+
+static ssize_t map_faults_store(struct device *dev,
+				struct device_attribute *attr,
+				const char *buf, size_t count)
+{
+	struct pmemswap *ps = dev_to_ps(dev);
+	int value = sysfs_match_string(map_faults_names, buf);
+
+	if (value < 0) {
+		pr_err("%s: map_faults: \"%.*s\" not accepted: expected off, read or all\n",
+		       ps->disk->disk_name, (int)strcspn(buf, "\n"), buf);
+		return -EINVAL;
+	}
+	if (value != PS_MAP_OFF && !ps_can_map_in())
+		return -EOPNOTSUPP;
+	WRITE_ONCE(ps->map_faults, value);
+	return count;
+}
+static DEVICE_ATTR_RW(map_faults);
+
+static ssize_t fault_around_pages_show(struct device *dev,
+				       struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  READ_ONCE(dev_to_ps(dev)->fault_around_pages));
+}
+
+static ssize_t fault_around_pages_store(struct device *dev,
+					struct device_attribute *attr,
+					const char *buf, size_t count)
+{
+	struct pmemswap *ps = dev_to_ps(dev);
+	unsigned int pages;
+
+	if (kstrtouint(buf, 10, &pages) || !pages || pages > PTRS_PER_PTE ||
+	    !is_power_of_2(pages)) {
+		pr_err("%s: fault_around_pages: \"%.*s\" not accepted: expected a power of 2 from 1 to %d\n",
+		       ps->disk->disk_name, (int)strcspn(buf, "\n"), buf,
+		       PTRS_PER_PTE);
+		return -EINVAL;
+	}
+	WRITE_ONCE(ps->fault_around_pages, pages);
+	return count;
+}
+static DEVICE_ATTR_RW(fault_around_pages);
 
 static struct attribute *ps_attrs[] = {
 	&dev_attr_namespace.attr,
@@ -78,6 +140,10 @@ static struct attribute *ps_attrs[] = {
 	&dev_attr_same_filled_pages.attr,
 	&dev_attr_copied_in_pages.attr,
 	&dev_attr_mapped_in_pages.attr,
+	&dev_attr_mapped_around_pages.attr,
+	&dev_attr_lent_pages.attr,
+	&dev_attr_map_faults.attr,
+	&dev_attr_fault_around_pages.attr,
 	&dev_attr_discarded_pages.attr,
 	&dev_attr_freed_pages.attr,
 	&dev_attr_failed_write_full_pages.attr,

@@ -6,7 +6,6 @@
 #define _PMEM_TIER_TIER_H
 
 #include <linux/device.h>
-#include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/uaccess.h>
 #include <linux/uuid.h>
@@ -77,7 +76,8 @@ struct pmem_tier {
  *	but must not wait for a user to finish.
  * @resume: undoes @quiesce when the tier stays after all
  * @remove: follows a successful @quiesce: give back every page. May sleep.
- * @node: list linkage, private to pmem_tier
+ * @page_free: the last reference to a page that this client lent is gone; the
+ *	page is the client's alone again. Any context, interrupts in any state.
  */
 struct pmem_tier_client {
 	const char *name;
@@ -87,7 +87,7 @@ struct pmem_tier_client {
 	int (*quiesce)(struct pmem_tier *tier);
 	void (*resume)(struct pmem_tier *tier);
 	void (*remove)(struct pmem_tier *tier);
-	struct list_head node;
+	void (*page_free)(struct pmem_tier *tier, struct page *page);
 };
 
 int pmem_tier_register_client(struct pmem_tier_client *client);
@@ -100,6 +100,7 @@ void pmem_tier_free(struct pmem_tier *tier, unsigned long index,
 bool __pmem_tier_index_bad(struct pmem_tier *tier, unsigned long index);
 void pmem_tier_copy_in(const struct pmem_tier *tier, unsigned long index,
 		       const void *src);
+void pmem_tier_lent(struct pmem_tier *tier, struct page *page, int nr);
 void pmem_tier_account_metadata(struct pmem_tier *tier, long bytes);
 
 /**
@@ -113,6 +114,32 @@ static inline void *pmem_tier_index_addr(const struct pmem_tier *tier,
 					 unsigned long index)
 {
 	return tier->addr + (index << PAGE_SHIFT);
+}
+
+/**
+ * pmem_tier_index_page() - struct page of a page of the pool
+ * @tier: the tier
+ * @index: index of the page
+ *
+ * Return: the struct page.
+ */
+static inline struct page *pmem_tier_index_page(const struct pmem_tier *tier,
+						unsigned long index)
+{
+	return pfn_to_page(tier->first_pfn + index);
+}
+
+/**
+ * pmem_tier_page_index() - index of a page of the pool
+ * @tier: the tier
+ * @page: the page
+ *
+ * Return: its index.
+ */
+static inline unsigned long pmem_tier_page_index(const struct pmem_tier *tier,
+						 const struct page *page)
+{
+	return page_to_pfn(page) - tier->first_pfn;
 }
 
 /**

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hooks on kernel functions: install, count who is inside, remove.
+ */
+#define pr_fmt(fmt) "pmem_tier: " fmt
+
+#include <linux/delay.h>
+#include <linux/kallsyms.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/static_call.h>
+#include <linux/string.h>
+#include <pmem_tier/hooks.h>
+
+/*
+ * A sealed function has no ENDBR: an indirect call of it traps on hardware with
+ * IBT. Static calls are direct calls.
+ */
+DEFINE_STATIC_CALL_NULL(kallsyms_lookup, kallsyms_lookup_name);
+
+/* Address of kallsyms_lookup_name(): kprobes still find unexported names. */
+static unsigned long find_kallsyms(void)
+{
+	struct kprobe kp = { .symbol_name = "kallsyms_lookup_name" };
+	char sym[KSYM_SYMBOL_LEN];
+	unsigned long addr, offset;
+	char *plus;
+
+	if (register_kprobe(&kp))
+		return 0;
+	addr = (unsigned long)kp.addr;
+	unregister_kprobe(&kp);
+
+	/* The probe may sit behind an ENDBR: go back to the first byte. */
+	sprint_symbol(sym, addr);
+	plus = strchr(sym, '+');
+	if (!plus || sscanf(plus, "+0x%lx/", &offset) != 1)
+		return 0;
+	return addr - offset;
+}
+
+/**
+ * pmem_tier_symbol() - address of an unexported symbol of the kernel
+ * @name: its name
+ *
+ * Context: process context, may sleep.
+ * Return: the address, or 0.
+ */
+unsigned long pmem_tier_symbol(const char *name)
+{
+	static bool tried;
+
+	if (!tried) {
+		unsigned long addr = find_kallsyms();
+
+		tried = true;
+		if (addr)
+			static_call_update(kallsyms_lookup,
+					   (typeof(&kallsyms_lookup_name))addr);
+	}
+	if (!static_call_query(kallsyms_lookup))
+		return 0;
+	return static_call(kallsyms_lookup)(name);
+}
+EXPORT_SYMBOL_GPL(pmem_tier_symbol);
+
+/**
+ * pmem_tier_hook_install() - put a hook in place
+ * @hook: the hook, function, purpose and trampoline set
+ *
+ * Context: process context, may sleep.
+ * Return: 0 or a negative error: -ENOENT when the kernel has no such function or
+ * ftrace can't reach it, -EBUSY when something else hooked it (a livepatch).
+ */
+int pmem_tier_hook_install(struct pmem_tier_hook *hook)
+{
+	int err;
+
+	hook->inflight = alloc_percpu(long);
+	if (!hook->inflight)
+		return -ENOMEM;
+	err = ftrace_set_filter(&hook->ops, (unsigned char *)hook->function,
+				strlen(hook->function), 1);
+	if (!err)
+		err = register_ftrace_direct(&hook->ops,
+					     (unsigned long)hook->trampoline);
+	if (err) {
+		ftrace_free_filter(&hook->ops);
+		free_percpu(hook->inflight);
+		pr_warn("can't hook %s: error %d: no %s\n", hook->function,
+			err, hook->purpose);
+		return err;
+	}
+	hook->installed = true;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(pmem_tier_hook_install);
+
+static long inflight(struct pmem_tier_hook *hook)
+{
+	long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(*per_cpu_ptr(hook->inflight, cpu));
+	return sum;
+}
+
+/**
+ * pmem_tier_hook_remove() - take a hook away
+ * @hook: the hook; fine if it isn't installed
+ *
+ * No CPU is in the trampoline or handler on return, so the module may go.
+ *
+ * Context: process context, may sleep.
+ */
+void pmem_tier_hook_remove(struct pmem_tier_hook *hook)
+{
+	if (!hook->installed)
+		return;
+	unregister_ftrace_direct(&hook->ops, (unsigned long)hook->trampoline,
+				 true);
+	/*
+	 * Who was about to enter the handler has, or is done: a task that was
+	 * preempted anywhere in the trampoline hasn't yet slept by itself. A
+	 * handler may sleep, but is counted. Then who just left the handler.
+	 */
+	synchronize_rcu_tasks();
+	while (inflight(hook))
+		msleep(20);
+	synchronize_rcu_tasks();
+	free_percpu(hook->inflight);
+	hook->installed = false;
+}
+EXPORT_SYMBOL_GPL(pmem_tier_hook_remove);

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Page-in by mapping: a swap fault lends the pmem page instead of copying it.
+ */
+#define pr_fmt(fmt) "pmemswap: " fmt
+
+/**
+ * DOC: lending on a fault
+ *
+ * do_swap_page() is hooked. For an entry of ours that only this one page table
+ * entry refers to (swap_map 1, exclusive), and whose slot holds a raw page P, the
+ * handler maps P and frees nothing: the page table entry's reference to the swap
+ * entry becomes P's. So SwapFree and memory.swap.current stay as they were, and
+ * when mm drops its last reference to P, ps_page_free() frees the swap entry.
+ *
+ * It all happens under the page table lock with the entry unchanged. A reader that
+ * found the entry before (another thread's fault that copies) takes the same lock
+ * before it maps its copy, finds the entry changed and drops it. Nobody new can
+ * find the entry: it isn't in a page table any more.
+ *
+ * Whatever isn't the plain case is left to do_swap_page() itself: shared entries, pages
+ * in the swap cache, mlocked and droppable VMAs.
+ *
+ * A slot can be out of date: a page that was written to it, came back, changed
+ * and went out again may have been taken by the zero map or by zswap the second time. The
+ * zero map is looked at; for zswap a slot is emptied before zswap_store() takes
+ * the page (if it then refuses, the page is written to the slot after all).
+ */
+
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/mm_inline.h>
+#include <linux/module.h>
+#include <linux/rmap.h>
+#include <linux/static_call.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
+#include <linux/userfaultfd_k.h>
+#include <linux/vmstat.h>
+#include <pmem_tier/hooks.h>
+
+#include "pmemswap.h"
+
+asmlinkage unsigned int ps_hook_fault(struct vm_fault *vmf);
+asmlinkage unsigned int ps_hook_zswap_store(struct folio *folio);
+void ps_tramp_fault(void);
+void ps_tramp_zswap_store(void);
+
+static struct pmem_tier_hook fault_hook = {
+	.function = "do_swap_page",
+	.purpose = "page-in by mapping (page-ins copy)",
+	.trampoline = ps_tramp_fault,
+};
+
+/* Without it a slot could be mapped whose newer data is in zswap. */
+static struct pmem_tier_hook zswap_hook = {
+	.function = "zswap_store",
+	.purpose = "page-in by mapping (page-ins copy)",
+	.trampoline = ps_tramp_zswap_store,
+};
+
+DEFINE_STATIC_CALL_NULL(ps_get_swap_device, get_swap_device);
+
+static unsigned long root_memcg;
+
+/**
+ * struct window - the page table entries that one fault may map
+ * @vma: the VMA
+ * @first: address of the first
+ * @pte: the first
+ * @nr: how many
+ */
+struct window {
+	struct vm_area_struct *vma;
+	unsigned long first;
+	pte_t *pte;
+	unsigned int nr;
+};
+
+/* The page of a slot becomes mm's, if it may. Under the page table lock. */
+static struct page *lend(struct pmemswap *ps, struct swap_info_struct *si,
+			 unsigned long offset)
+{
+	struct slot *slot = &ps->slots[offset];
+	unsigned long word, page;
+
+	/* One reference, ours, and not in the swap cache nor on its way there. */
+	if (READ_ONCE(si->swap_map[offset]) != 1 ||
+	    test_bit(offset, si->zeromap))
+		return NULL;
+
+	slot_lock(slot);
+	word = slot_get(slot);
+	page = slot_payload(word);
+	/*
+	 * swapoff clears SWP_WRITEOK, and then ps_swapoff_begins() looks at each
+	 * slot under its lock: either it finds this one lent, or it was there
+	 * before and the flag is seen to be clear here.
+	 */
+	if (slot_kind(word) != SLOT_RAW ||
+	    !(READ_ONCE(si->flags) & SWP_WRITEOK) ||
+	    pmem_tier_index_bad(ps->tier, page)) {
+		slot_unlock(slot);
+		return NULL;
+	}
+	slot_set(slot, slot_word(SLOT_LENT, page));
+	slot_unlock(slot);
+	return pmem_tier_index_page(ps->tier, page);
+}
+
+/* Make the pmem page a fresh, exclusive, anonymous page with one reference. */
+static void make_anon(struct page *page, struct vm_area_struct *vma,
+		      unsigned long address, swp_entry_t entry)
+{
+	page->flags |= BIT(PG_uptodate) | BIT(PG_swapbacked) |
+		       BIT(PG_anon_exclusive);
+	page->index = linear_page_index(vma, address);
+	set_page_private(page, entry.val);
+	atomic_set(&page->_mapcount, 0);
+	page->memcg_data = root_memcg;
+	/* As __folio_set_anon(): page_idle may look at any time. */
+	WRITE_ONCE(page->mapping, (struct address_space *)
+		   ((unsigned long)vma->anon_vma + PAGE_MAPPING_ANON));
+	/* Pairs with the try-get of pfn walkers and GUP-fast. */
+	smp_wmb();
+	set_page_count(page, 1);
+}
+
+static bool soft_dirty_wp(const struct vm_area_struct *vma, pte_t pte)
+{
+	/* mm/internal.h: pte_needs_soft_dirty_wp() */
+	return IS_ENABLED(CONFIG_MEM_SOFT_DIRTY) &&
+	       !(vma->vm_flags & VM_SOFTDIRTY) && !pte_soft_dirty(pte);
+}
+
+static pte_t make_pte(struct page *page, struct vm_area_struct *vma,
+		      pte_t swp_pte)
+{
+	pte_t pte = mk_pte(page, vma->vm_page_prot);
+
+	if (pte_swp_soft_dirty(swp_pte))
+		pte = pte_mksoft_dirty(pte);
+	if (pte_swp_uffd_wp(swp_pte))
+		pte = pte_mkuffd_wp(pte);
+	/*
+	 * The page is exclusive, so do_swap_page() would make it writable too. By
+	 * pte_mkwrite(), which isn't exported; there is no shadow stack here.
+	 */
+	if ((vma->vm_flags & VM_WRITE) && !userfaultfd_pte_wp(vma, pte) &&
+	    !soft_dirty_wp(vma, pte))
+		pte = pte_clear_saveddirty(pte_mkwrite_novma(pte));
+	return pte;
+}
+
+/* Map one page; false when it has to come in some other way. */
+static bool map_one(struct pmemswap *ps, struct swap_info_struct *si,
+		    struct vm_area_struct *vma, unsigned long address,
+		    pte_t *ptep, bool write, bool around)
+{
+	pte_t swp_pte = ptep_get(ptep), pte;
+	swp_entry_t entry = pte_to_swp_entry(swp_pte);
+	struct page *page;
+
+	if (!pte_swp_exclusive(swp_pte))
+		return false;
+	page = lend(ps, si, swp_offset(entry));
+	if (!page)
+		return false;
+	make_anon(page, vma, address, entry);
+	pte = make_pte(page, vma, swp_pte);
+	if (write && pte_write(pte))
+		pte = pte_mkdirty(pte);
+	/* A neighbour hasn't been accessed: the CPU will say when it is. */
+	if (around)
+		pte = pte_mkold(pte);
+	set_pte_at(vma->vm_mm, address, ptep, pte);
+	return true;
+}
+
+static bool is_ours(pte_t pte, int type)
+{
+	swp_entry_t entry;
+
+	if (!is_swap_pte(pte))
+		return false;
+	entry = pte_to_swp_entry(pte);
+	return !non_swap_entry(entry) && swp_type(entry) == type;
+}
+
+/* The aligned window around the fault, within the VMA and the page table. */
+static void set_window(struct window *w, struct vm_fault *vmf, pte_t *ptep,
+		       unsigned int pages)
+{
+	unsigned long address = vmf->address & PAGE_MASK;
+	unsigned long bytes = (unsigned long)pages << PAGE_SHIFT;
+	unsigned long first = ALIGN_DOWN(address, bytes);
+	unsigned long end = first + bytes;
+
+	first = max3(first, vmf->vma->vm_start, address & PMD_MASK);
+	end = min3(end, vmf->vma->vm_end, (address & PMD_MASK) + PMD_SIZE);
+	w->vma = vmf->vma;
+	w->first = first;
+	w->nr = (end - first) >> PAGE_SHIFT;
+	w->pte = ptep - ((address - first) >> PAGE_SHIFT);
+}
+
+/* Map the neighbours; the page table lock is held. Returns how many. */
+static unsigned int map_around(struct pmemswap *ps, struct swap_info_struct *si,
+			       struct window *w, int type)
+{
+	unsigned int i, mapped = 0;
+
+	for (i = 0; i < w->nr; i++)
+		if (is_ours(ptep_get(w->pte + i), type))
+			mapped += map_one(ps, si, w->vma,
+					  w->first + i * PAGE_SIZE, w->pte + i,
+					  false, true);
+	return mapped;
+}
+
+static bool map_in(struct vm_fault *vmf, struct pmemswap *ps,
+		   struct swap_info_struct *si, swp_entry_t entry)
+{
+	bool write = vmf->flags & FAULT_FLAG_WRITE;
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned int pages = READ_ONCE(ps->fault_around_pages);
+	unsigned long address = vmf->address & PAGE_MASK;
+	unsigned int mapped;
+	struct window w;
+	struct page *page;
+	pte_t *ptep = vmf->pte;
+
+	if (READ_ONCE(ps->map_faults) < (write ? PS_MAP_ALL : PS_MAP_READ))
+		return false;
+	if (vma->vm_flags & (VM_LOCKED | VM_DROPPABLE | VM_SHADOW_STACK))
+		return false;
+
+	/*
+	 * handle_pte_fault() has called pte_offset_map_nolock(): the page table
+	 * stays (under RCU), ptl is its lock. do_swap_page() would unmap it.
+	 */
+	spin_lock(vmf->ptl);
+	if (!pte_same(ptep_get(ptep), vmf->orig_pte) ||
+	    !map_one(ps, si, vma, address, ptep, write, false)) {
+		spin_unlock(vmf->ptl);
+		return false;
+	}
+	page = pte_page(ptep_get(ptep));
+	mapped = 1;
+	if (pages > 1) {
+		set_window(&w, vmf, ptep, pages);
+		mapped += map_around(ps, si, &w, swp_type(entry));
+	}
+	WRITE_ONCE(ps->si, si);
+	pmem_tier_lent(ps->tier, page, mapped);
+	__lruvec_stat_mod_folio(page_folio(page), NR_ANON_MAPPED, mapped);
+	/* add_mm_counter() wants an unexported tracepoint. */
+	percpu_counter_add(&vma->vm_mm->rss_stat[MM_ANONPAGES], mapped);
+	percpu_counter_add(&vma->vm_mm->rss_stat[MM_SWAPENTS], -(s64)mapped);
+	pte_unmap_unlock(ptep, vmf->ptl);
+
+	/* What was swapped out is back, as far as vmstat and sar are concerned. */
+	count_vm_events(PSWPIN, mapped);
+	ps_count(ps, PS_MAPPED_IN, 1);
+	ps_count(ps, PS_MAPPED_AROUND, mapped - 1);
+	ps_count(ps, PS_LENT, mapped);
+	return true;
+}
+
+/* The swap device that an entry is of, if it is one of ours. */
+static struct pmemswap *si_to_ps(const struct swap_info_struct *si)
+{
+	struct gendisk *disk;
+
+	if (!(si->flags & SWP_BLKDEV))
+		return NULL;
+	disk = si->bdev->bd_disk;
+	return disk->fops == &ps_fops ? disk->private_data : NULL;
+}
+
+/*
+ * In place of do_swap_page(): returns what it would, or PMEM_TIER_HOOK_PASS to have
+ * it run.
+ */
+asmlinkage unsigned int ps_hook_fault(struct vm_fault *vmf)
+{
+	unsigned int ret = PMEM_TIER_HOOK_PASS;
+	struct swap_info_struct *si;
+	struct pmemswap *ps;
+	swp_entry_t entry;
+
+	pmem_tier_hook_enter(&fault_hook);
+	entry = pte_to_swp_entry(vmf->orig_pte);
+	if (non_swap_entry(entry))
+		goto out;
+	/* Keeps swapoff away, as in do_swap_page(). */
+	si = static_call(ps_get_swap_device)(entry);
+	if (!si)
+		goto out;
+	ps = si_to_ps(si);
+	if (ps && map_in(vmf, ps, si, entry))
+		ret = 0;
+	percpu_ref_put(&si->users);
+out:
+	pmem_tier_hook_exit(&fault_hook);
+	return ret;
+}
+
+/* Before zswap_store(), always followed by it. The folio is in the swap cache. */
+asmlinkage unsigned int ps_hook_zswap_store(struct folio *folio)
+{
+	unsigned long offset = swp_offset(folio->swap);
+	long nr = folio_nr_pages(folio);
+	struct swap_info_struct *si;
+	struct pmemswap *ps;
+
+	pmem_tier_hook_enter(&zswap_hook);
+	si = static_call(ps_get_swap_device)(folio->swap);
+	if (si) {
+		ps = si_to_ps(si);
+		while (ps && nr--)
+			ps_empty(ps, offset++);
+		percpu_ref_put(&si->users);
+	}
+	pmem_tier_hook_exit(&zswap_hook);
+	return PMEM_TIER_HOOK_PASS;
+}
+
+/**
+ * ps_can_map_in() - is page-in by mapping there?
+ *
+ * Return: true when this kernel has all that it needs.
+ */
+bool ps_can_map_in(void)
+{
+	return fault_hook.installed;
+}
+
+#define RESOLVE(call, name)						\
+({									\
+	unsigned long _addr = pmem_tier_symbol(name);			\
+									\
+	if (_addr)							\
+		static_call_update(call, (typeof(&STATIC_CALL_TRAMP(call)))_addr); \
+	else								\
+		pr_warn("kernel has no %s: no page-in by mapping\n", name); \
+	_addr != 0;							\
+})
+
+/**
+ * ps_map_in_init() - put the hook in place
+ *
+ * Context: process context, may sleep.
+ * Return: 0, or a negative error: the device works all the same, page-ins copy.
+ */
+int ps_map_in_init(void)
+{
+	struct cgroup_subsys_state *css;
+
+	if (!ps_can_take_back())
+		return -ENOENT;
+	if (!RESOLVE(ps_get_swap_device, "get_swap_device"))
+		return -ENOENT;
+	css = memory_cgrp_subsys.root->cgrp.subsys[memory_cgrp_id];
+	root_memcg = (unsigned long)mem_cgroup_from_css(css);
+	if (IS_ENABLED(CONFIG_ZSWAP)) {
+		int err = pmem_tier_hook_install(&zswap_hook);
+
+		if (err)
+			return err;
+	}
+	return pmem_tier_hook_install(&fault_hook);
+}
+
+/**
+ * ps_map_in_exit() - remove the hook
+ *
+ * No new page is lent after it.
+ *
+ * Context: process context, may sleep.
+ */
+void ps_map_in_exit(void)
+{
+	pmem_tier_hook_remove(&fault_hook);
+	pmem_tier_hook_remove(&zswap_hook);
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Taking lent pages back: after the last reference, and for swapoff.
+ */
+#define pr_fmt(fmt) "pmemswap: " fmt
+
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sort.h>
+#include <linux/static_call.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
+#include <pmem_tier/hooks.h>
+
+#include "pmemswap.h"
+
+asmlinkage unsigned int ps_hook_swapoff(void);
+void ps_tramp_swapoff(void);
+
+/* swapoff calls it first of all, once no new entry can be allocated. */
+static struct pmem_tier_hook swapoff_hook = {
+	.function = "disable_swap_slots_cache_lock",
+	.purpose = "swapoff while pages are lent",
+	.trampoline = ps_tramp_swapoff,
+};
+
+DEFINE_STATIC_CALL_NULL(ps_free_swap_and_cache_nr, free_swap_and_cache_nr);
+
+/* Frees in the background; separate, so that unloading can wait for it. */
+static struct workqueue_struct *return_wq;
+
+static void ps_return_work(struct work_struct *work);
+
+/**
+ * ps_take_back_setup() - prepare a device for lending
+ * @ps: the device, new
+ *
+ * Context: any.
+ */
+void ps_take_back_setup(struct pmemswap *ps)
+{
+	init_llist_head(&ps->returned);
+	INIT_WORK(&ps->return_work, ps_return_work);
+	atomic_long_set(&ps->orphans, 0);
+	ps->fault_around_pages = 16;
+	/* Until charging after promotion is right: see docs/architecture.md. */
+	ps->map_faults = PS_MAP_OFF;
+}
+
+/**
+ * ps_page_free() - mm dropped the last reference to a lent page
+ * @tier: the tier
+ * @page: the page
+ *
+ * Freeing the swap entry takes locks that can't be had here.
+ *
+ * Context: any, interrupts in any state.
+ */
+void ps_page_free(struct pmem_tier *tier, struct page *page)
+{
+	struct pmemswap *ps = tier->priv[PMEM_TIER_SWAP];
+
+	BUILD_BUG_ON(sizeof(struct llist_node) !=
+		     sizeof(page->zone_device_data));
+	if (llist_add((struct llist_node *)&page->zone_device_data,
+		      &ps->returned))
+		queue_work(return_wq, &ps->return_work);
+}
+
+/**
+ * ps_orphan() - a lent page loses its slot
+ * @ps: the device
+ *
+ * The module stays while such pages are out there; take_back() lets it go.
+ *
+ * Context: any but interrupts.
+ */
+void ps_orphan(struct pmemswap *ps)
+{
+	if (atomic_long_inc_return(&ps->orphans) == 1)
+		__module_get(THIS_MODULE);
+}
+
+static void orphan_returned(struct pmemswap *ps)
+{
+	if (atomic_long_dec_and_test(&ps->orphans))
+		module_put(THIS_MODULE);
+}
+
+/*
+ * A returned page is either still its slot's: then the slot is a raw one again and
+ * its swap entry, whose reference the page held, can go; or the slot has left it.
+ */
+static void take_back(struct pmemswap *ps, struct page *page)
+{
+	swp_entry_t entry = { .val = page_private(page) };
+	unsigned long index = pmem_tier_page_index(ps->tier, page);
+	struct slot *slot = &ps->slots[swp_offset(entry)];
+	bool held;
+
+	slot_lock(slot);
+	held = slot_get(slot) == slot_word(SLOT_LENT, index);
+	if (held)
+		slot_set(slot, slot_word(SLOT_RAW, index));
+	slot_unlock(slot);
+
+	if (held) {
+		ps_count(ps, PS_LENT, -1);
+		static_call(ps_free_swap_and_cache_nr)(entry, 1);
+		return;
+	}
+	pmem_tier_free(ps->tier, index, PMEM_TIER_SWAP);
+	orphan_returned(ps);
+}
+
+static void ps_return_work(struct work_struct *work)
+{
+	struct pmemswap *ps = container_of(work, struct pmemswap, return_work);
+	struct llist_node *node, *next;
+
+	node = llist_del_all(&ps->returned);
+	llist_for_each_safe(node, next, node) {
+		void **data = (void **)node;
+
+		take_back(ps, container_of(data, struct page,
+					   zone_device_data));
+		cond_resched();
+	}
+	pmem_tier_idle();
+}
+
+/*
+ * swapoff begins on this device. It would wait for the entries that lent pages hold, so
+ * these let go: a lent page without a slot stays what it is to mm, it just can't
+ * be had back in place. No page is lent from here on.
+ */
+static void ps_swapoff_begins(struct pmemswap *ps)
+{
+	struct swap_info_struct *si = READ_ONCE(ps->si);
+	unsigned long offset;
+
+	/* Never lent, or it isn't this one. */
+	if (!si || READ_ONCE(si->bdev) != ps->disk->part0 ||
+	    READ_ONCE(si->flags) & SWP_WRITEOK)
+		return;
+
+	/* One for the walk, so that the count can't come to 0 under it. */
+	ps_orphan(ps);
+
+	for (offset = 1; offset < ps->nr_slots; offset++) {
+		struct slot *slot = &ps->slots[offset];
+
+		/* Under lock: pairs with lend(), see there. */
+		slot_lock(slot);
+		if (slot_kind(slot_get(slot)) != SLOT_LENT) {
+			slot_unlock(slot);
+			cond_resched();
+			continue;
+		}
+		slot_set(slot, slot_word(SLOT_EMPTY, 0));
+		ps_orphan(ps);
+		slot_unlock(slot);
+
+		ps_count(ps, PS_LENT, -1);
+		ps_count(ps, PS_SLOTS_RAW, -1);
+		static_call(ps_free_swap_and_cache_nr)
+			(swp_entry(si->type, offset), 1);
+		cond_resched();
+	}
+	orphan_returned(ps);
+}
+
+/*
+ * Before disable_swap_slots_cache_lock(), always followed by it. There is no
+ * argument: the device is the one that can't be written to any more.
+ */
+asmlinkage unsigned int ps_hook_swapoff(void)
+{
+	pmem_tier_hook_enter(&swapoff_hook);
+	ps_for_each_device(ps_swapoff_begins);
+	pmem_tier_hook_exit(&swapoff_hook);
+	return PMEM_TIER_HOOK_PASS;
+}
+
+/**
+ * ps_take_back_init() - set up what takes pages back
+ *
+ * Context: process context, may sleep.
+ * Return: 0, or a negative error.
+ */
+int ps_take_back_init(void)
+{
+	unsigned long addr = pmem_tier_symbol("free_swap_and_cache_nr");
+
+	/* Reclaim may wait for what it frees. */
+	return_wq = alloc_workqueue("pmemswap_return", WQ_MEM_RECLAIM, 0);
+	if (!return_wq)
+		return -ENOMEM;
+	if (!addr) {
+		pr_warn("kernel has no free_swap_and_cache_nr: no page-in by mapping\n");
+		return 0;
+	}
+	static_call_update(ps_free_swap_and_cache_nr,
+			   (typeof(&free_swap_and_cache_nr))addr);
+	pmem_tier_hook_install(&swapoff_hook);
+	return 0;
+}
+
+/**
+ * ps_can_take_back() - can lent pages be taken back?
+ *
+ * Return: true when this kernel has all that it needs.
+ */
+bool ps_can_take_back(void)
+{
+	return swapoff_hook.installed;
+}
+
+/**
+ * ps_take_back_exit() - undo ps_take_back_init()
+ *
+ * Context: process context, may sleep; no page is lent and no device is left.
+ */
+void ps_take_back_exit(void)
+{
+	pmem_tier_hook_remove(&swapoff_hook);
+	destroy_workqueue(return_wq);
+}

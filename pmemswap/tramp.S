@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Entry code of pmemswap's hooks.
+ */
+#include <pmem_tier/hooks.h>
+
+PMEM_TIER_TRAMPOLINE ps_tramp_fault ps_hook_fault
+PMEM_TIER_TRAMPOLINE ps_tramp_zswap_store ps_hook_zswap_store
+PMEM_TIER_TRAMPOLINE ps_tramp_swapoff ps_hook_swapoff
+
+	.section .note.GNU-stack, "", @progbits
