@@ -327,7 +327,9 @@ static void start_in_range(const void *arg)
 
 static void cursor_is_a_hint(const void *arg)
 {
-	static const unsigned long sizes[] = { 1, 64, 4097, 3 * SECTION_MAX + 5 };
+	static const unsigned long sizes[] = {
+		1, 64, 4096, 4097, TWO_SECTIONS, 3 * SECTION_MAX + 5,
+	};
 	unsigned int i, j;
 
 	(void)arg;
