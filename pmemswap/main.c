@@ -134,14 +134,12 @@ static int __init pmemswap_init(void)
 	err = ps_take_back_init();
 	if (err)
 		goto out_bounce;
-	ps_map_in_init();
 	err = pmem_tier_register_client(&client);
 	if (err)
-		goto out_map_in;
+		goto out_take_back;
 	return 0;
 
-out_map_in:
-	ps_map_in_exit();
+out_take_back:
 	ps_take_back_exit();
 out_bounce:
 	ps_bounce_exit();
@@ -150,8 +148,9 @@ out_bounce:
 
 static void __exit pmemswap_exit(void)
 {
-	ps_map_in_exit();
+	/* Devices first: their files in sysfs can install the hooks. */
 	pmem_tier_unregister_client(&client);
+	ps_map_in_exit();
 	ps_take_back_exit();
 	ps_bounce_exit();
 }

@@ -31,6 +31,7 @@
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/rmap.h>
 #include <linux/static_call.h>
 #include <linux/swap.h>
@@ -62,6 +63,10 @@ static struct pmem_tier_hook zswap_hook = {
 DEFINE_STATIC_CALL_NULL(ps_get_swap_device, get_swap_device);
 
 static unsigned long root_memcg;
+
+/* enable_lock makes installing the hooks one step, and protects slots_found. */
+static DEFINE_MUTEX(enable_lock);
+static bool slots_found;
 
 /**
  * struct window - the page table entries that one fault may map
@@ -326,16 +331,6 @@ asmlinkage unsigned int ps_hook_zswap_store(struct folio *folio)
 	return PMEM_TIER_HOOK_PASS;
 }
 
-/**
- * ps_can_map_in() - is page-in by mapping there?
- *
- * Return: true when this kernel has all that it needs.
- */
-bool ps_can_map_in(void)
-{
-	return fault_hook.installed;
-}
-
 #define RESOLVE(call, name)						\
 ({									\
 	unsigned long _addr = pmem_tier_symbol(name);			\
@@ -347,33 +342,73 @@ bool ps_can_map_in(void)
 	_addr != 0;							\
 })
 
-/**
- * ps_map_in_init() - put the hook in place
- *
- * Context: process context, may sleep.
- * Return: 0, or a negative error: the device works all the same, page-ins copy.
- */
-int ps_map_in_init(void)
+static int resolve(void)
 {
 	struct cgroup_subsys_state *css;
 
-	if (!ps_can_take_back())
-		return -ENOENT;
 	if (!RESOLVE(ps_get_swap_device, "get_swap_device"))
-		return -ENOENT;
+		return -EOPNOTSUPP;
 	css = memory_cgrp_subsys.root->cgrp.subsys[memory_cgrp_id];
 	root_memcg = (unsigned long)mem_cgroup_from_css(css);
-	if (IS_ENABLED(CONFIG_ZSWAP)) {
-		int err = pmem_tier_hook_install(&zswap_hook);
+	return 0;
+}
 
-		if (err)
-			return err;
-	}
-	return pmem_tier_hook_install(&fault_hook);
+static int install(void)
+{
+	int err = resolve();
+
+	if (err)
+		return err;
+	err = ps_take_back_enable();
+	if (!err && IS_ENABLED(CONFIG_ZSWAP))
+		err = pmem_tier_hook_install(&zswap_hook);
+	if (!err)
+		err = pmem_tier_hook_install(&fault_hook);
+	if (err)
+		ps_map_in_exit();
+	return err ? -EOPNOTSUPP : 0;
+}
+
+/* Is there something in a slot that may be older than what zswap has? */
+static void look_for_slots(struct pmemswap *ps)
+{
+	if (ps_slots_used(ps))
+		slots_found = true;
 }
 
 /**
- * ps_map_in_exit() - remove the hook
+ * ps_map_in_enable() - make page-in by mapping possible
+ *
+ * The hooks cost every swap fault a little, so they aren't there before somebody
+ * wants them; from then on they stay. Slots written before can be out of date.
+ *
+ * Context: process context, may sleep.
+ * Return: 0; -EOPNOTSUPP when the kernel lacks what it takes; -EBUSY when slots
+ * are in use already.
+ */
+int ps_map_in_enable(void)
+{
+	int err = 0;
+
+	mutex_lock(&enable_lock);
+	if (fault_hook.installed)
+		goto out;
+	err = install();
+	if (err)
+		goto out;
+	slots_found = false;
+	ps_for_each_device(look_for_slots);
+	if (slots_found) {
+		ps_map_in_exit();
+		err = -EBUSY;
+	}
+out:
+	mutex_unlock(&enable_lock);
+	return err;
+}
+
+/**
+ * ps_map_in_exit() - remove the hooks
  *
  * No new page is lent after it.
  *
@@ -383,4 +418,5 @@ void ps_map_in_exit(void)
 {
 	pmem_tier_hook_remove(&fault_hook);
 	pmem_tier_hook_remove(&zswap_hook);
+	ps_take_back_disable();
 }

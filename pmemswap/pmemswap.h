@@ -133,9 +133,8 @@ void ps_for_each_device(void (*fn)(struct pmemswap *ps));
 void ps_header_fill(const struct pmemswap *ps, void *page);
 
 /* map_in.c */
-int ps_map_in_init(void);
+int ps_map_in_enable(void);
 void ps_map_in_exit(void);
-bool ps_can_map_in(void);
 
 /* take_back.c */
 void ps_orphan(struct pmemswap *ps);
@@ -144,12 +143,14 @@ void ps_take_back_exit(void);
 void ps_take_back_setup(struct pmemswap *ps);
 void ps_page_free(struct pmem_tier *tier, struct page *page);
 
-bool ps_can_take_back(void);
+int ps_take_back_enable(void);
+void ps_take_back_disable(void);
 
 /* drain.c */
 void ps_drain(struct pmemswap *ps);
 
 /* sysfs.c */
+s64 ps_slots_used(struct pmemswap *ps);
 extern const struct attribute_group *ps_disk_groups[];
 
 #endif /* _PMEMSWAP_H */

@@ -40,13 +40,21 @@ static ssize_t slots_total_show(struct device *dev,
 }
 static DEVICE_ATTR_RO(slots_total);
 
+/**
+ * ps_slots_used() - slots that hold data
+ * @ps: the device
+ *
+ * Return: the number; exact when none is written or freed meanwhile.
+ */
+s64 ps_slots_used(struct pmemswap *ps)
+{
+	return ps_sum(ps, PS_SLOTS_RAW) + ps_sum(ps, PS_SLOTS_SAME);
+}
+
 static ssize_t slots_used_show(struct device *dev,
 			       struct device_attribute *attr, char *buf)
 {
-	struct pmemswap *ps = dev_to_ps(dev);
-
-	return sysfs_emit(buf, "%lld\n", ps_sum(ps, PS_SLOTS_RAW) +
-			  ps_sum(ps, PS_SLOTS_SAME));
+	return sysfs_emit(buf, "%lld\n", ps_slots_used(dev_to_ps(dev)));
 }
 static DEVICE_ATTR_RO(slots_used);
 
@@ -97,8 +105,15 @@ static ssize_t map_faults_store(struct device *dev,
 		       ps->disk->disk_name, (int)strcspn(buf, "\n"), buf);
 		return -EINVAL;
 	}
-	if (value != PS_MAP_OFF && !ps_can_map_in())
-		return -EOPNOTSUPP;
+	if (value != PS_MAP_OFF) {
+		int err = ps_map_in_enable();
+
+		if (err == -EBUSY)
+			pr_err("%s: map_faults: can't be turned on for the first time while slots are in use: swapoff first\n",
+			       ps->disk->disk_name);
+		if (err)
+			return err;
+	}
 	WRITE_ONCE(ps->map_faults, value);
 	return count;
 }

@@ -186,34 +186,13 @@ asmlinkage unsigned int ps_hook_swapoff(void)
  * ps_take_back_init() - set up what takes pages back
  *
  * Context: process context, may sleep.
- * Return: 0, or a negative error.
+ * Return: 0 or -ENOMEM.
  */
 int ps_take_back_init(void)
 {
-	unsigned long addr = pmem_tier_symbol("free_swap_and_cache_nr");
-
 	/* Reclaim may wait for what it frees. */
 	return_wq = alloc_workqueue("pmemswap_return", WQ_MEM_RECLAIM, 0);
-	if (!return_wq)
-		return -ENOMEM;
-	if (!addr) {
-		pr_warn("kernel has no free_swap_and_cache_nr: no page-in by mapping\n");
-		return 0;
-	}
-	static_call_update(ps_free_swap_and_cache_nr,
-			   (typeof(&free_swap_and_cache_nr))addr);
-	pmem_tier_hook_install(&swapoff_hook);
-	return 0;
-}
-
-/**
- * ps_can_take_back() - can lent pages be taken back?
- *
- * Return: true when this kernel has all that it needs.
- */
-bool ps_can_take_back(void)
-{
-	return swapoff_hook.installed;
+	return return_wq ? 0 : -ENOMEM;
 }
 
 /**
@@ -223,6 +202,34 @@ bool ps_can_take_back(void)
  */
 void ps_take_back_exit(void)
 {
-	pmem_tier_hook_remove(&swapoff_hook);
 	destroy_workqueue(return_wq);
+}
+
+/**
+ * ps_take_back_enable() - make sure that lent pages can be taken back
+ *
+ * Context: process context, may sleep.
+ * Return: 0, or a negative error: then no page may be lent.
+ */
+int ps_take_back_enable(void)
+{
+	unsigned long addr = pmem_tier_symbol("free_swap_and_cache_nr");
+
+	if (!addr) {
+		pr_warn("kernel has no free_swap_and_cache_nr: no page-in by mapping\n");
+		return -EOPNOTSUPP;
+	}
+	static_call_update(ps_free_swap_and_cache_nr,
+			   (typeof(&free_swap_and_cache_nr))addr);
+	return pmem_tier_hook_install(&swapoff_hook);
+}
+
+/**
+ * ps_take_back_disable() - undo ps_take_back_enable()
+ *
+ * Context: process context, may sleep; no page holds a swap entry.
+ */
+void ps_take_back_disable(void)
+{
+	pmem_tier_hook_remove(&swapoff_hook);
 }
