@@ -48,8 +48,12 @@ uninstall: need-kdir ## undo install
 	depmod $(if $(DESTDIR),-b $(DESTDIR)) $(KVER)
 	if cmp -s core/modprobe.conf $(MODPROBE_CONF); then rm $(MODPROBE_CONF); fi
 
+# Not by kbuild's own clean: that would empty the images' trees below build/ as well
 clean: ## remove what the build made
-	+@if test -e "$(KDIR)/Makefile"; then $(KBUILD) clean; fi
+	@find . -path ./build -prune -o -path ./.git -prune -o -type f \( \
+		-name '*.o' -o -name '*.o.d' -o -name '*.a' -o -name '*.ko' -o \
+		-name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' -o \
+		-name '*.symvers' -o -name modules.order \) -exec rm -f {} +
 	+@$(MAKE) -s -C selftests clean
 	rm -rf build/out
 

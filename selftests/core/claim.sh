@@ -228,6 +228,8 @@ removal_waits()
 	region=$(basename "$(dirname "$(readlink -f "$ND/devices/$BIG")")")
 	at_exit _write "$ND/drivers/nd_region/bind" "$region"
 	swap_on "$DEV"
+	# First of all: while the removal waits, it holds the lock that bind needs
+	at_exit eval "swapoff /dev/$DEV 2>/dev/null || :"
 	puppet p
 	tell p map a 8M nohuge
 	tell p fill a 1 mixed
@@ -236,7 +238,8 @@ removal_waits()
 	_write "$ND/drivers/nd_region/unbind" "$region" &
 	remover=$!
 	loop_until 20 says "$BIG: removal waits"
-	is_held "$BIG"
+	# The driver core has taken its links away by now; the tier is still there
+	held "$BIG" || fail "$BIG is not held any more"
 	swap_active "$DEV"
 	tell p verify a
 	tell p pageout a
@@ -249,12 +252,6 @@ removal_waits()
 	test ! -e "$ND/devices/$BIG"
 	test ! -e "/dev/$DEV"
 	! held "$BIG" || fail "$BIG is gone, and $TIER/$BIG is still there"
-
-	# What claim= names is claimed when it appears again
-	_write "$ND/drivers/nd_region/bind" "$region"
-	_at_exit=("${_at_exit[0]}")
-	loop_until 10 held "$BIG"
-	swap_on "$(dev_of "$BIG")"
 }
 
 says() { log_since | grep -qF "$1"; }

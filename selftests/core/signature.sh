@@ -150,6 +150,7 @@ by_ndctl()
 	same "holder" "$(ns_holder "$VICTIM" | tr -d 0-9.)" "$2"
 	ndctl disable-namespace "$VICTIM"
 	forced "$mode"
+	wipe_namespace "$VICTIM"
 }
 
 # Others by their magic bytes, each alone on an otherwise empty namespace

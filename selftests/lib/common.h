@@ -156,11 +156,14 @@ static inline unsigned long page_check(const void *page, uint64_t seed,
 		for (b = 0; b < 64; b += 8)
 			wrong += (diff >> b & 0xff) != 0;
 	}
-	if (wrong)
-		fprintf(stderr,
-			"page %" PRIu64 " (seed %" PRIu64 " version %u kind %d): %lu bytes wrong, the first at %zu; it begins %016" PRIx64 " %016" PRIx64 ", there %016" PRIx64 "\n",
-			index, seed, version, kind, wrong,
-			first * sizeof(*word), word[0], word[1], word[first]);
+	if (wrong) {
+		fprintf(stderr, "page %" PRIu64 " (seed %" PRIu64 " version %u kind %d): ",
+			index, seed, version, kind);
+		fprintf(stderr, "%lu bytes wrong, the first at %zu; ", wrong,
+			first * sizeof(*word));
+		fprintf(stderr, "it begins %016" PRIx64 " %016" PRIx64 ", there %016" PRIx64 "\n",
+			word[0], word[1], word[first]);
+	}
 	return wrong;
 }
 
@@ -174,12 +177,11 @@ static inline uint64_t parse_size(const char *text)
 
 	errno = 0;
 	value = strtod(text, &end);
-	if (end == text || value < 0)
+	unit = *end ? strchr(units, *end) : NULL;
+	if (end == text || value < 0 || (*end && !unit))
 		errno = EINVAL;
-	else if (*end && (unit = strchr(units, *end)))
+	else if (unit)
 		value *= (double)(1ULL << 10 * (unit - units + 1));
-	else if (*end)
-		errno = EINVAL;
 	if (errno)
 		die("size %s", text);
 	return (uint64_t)value;

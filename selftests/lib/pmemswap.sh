@@ -176,12 +176,14 @@ raw_off()
 	echo 0 >"$ND/devices/$1/force_raw"
 }
 
-# Zeroes the guard areas of a namespace, so that nothing is recognised there; of a raw one
+# Zeroes the guard areas of a namespace, so that nothing is recognised there; of a raw one.
+# libnvdimm remembers what ndctl made of it.
 wipe_namespace()
 {
 	raw_on "$1"
 	wipe_raw "$1"
 	raw_off "$1"
+	echo >"$ND/devices/$1/holder_class"
 }
 
 wipe_raw()

@@ -173,10 +173,10 @@ static int do_sum(uint64_t first, uint64_t count)
 	return EXIT_OK;
 }
 
-static int usage(void)
+static int help(void)
 {
-	fputs("usage: blkdata [-b PAGES] [-c] write|verify|zeros|survey|fill|sum|pages DEVICE [FIRST COUNT [SEED [KIND]]]\n",
-	      stderr);
+	fputs("blkdata [-b PAGES] [-c] COMMAND DEVICE [FIRST COUNT [SEED [KIND]]]\n"
+	      "commands: write verify zeros survey fill sum pages\n", stderr);
 	return EXIT_SETUP;
 }
 
@@ -195,12 +195,12 @@ int main(int argc, char **argv)
 		else if (c == 'c')
 			cached = true;
 		else
-			return usage();
+			return help();
 	}
 	argc -= optind;
 	argv += optind;
 	if (argc < 2 || argc > 6 || !batch)
-		return usage();
+		return help();
 	cmd = argv[0];
 	writes = !strcmp(cmd, "write") || !strcmp(cmd, "fill");
 	fd = open(argv[1], (writes ? O_RDWR : O_RDONLY) | (cached ? 0 : O_DIRECT));
@@ -234,5 +234,5 @@ int main(int argc, char **argv)
 		printf("%" PRIu64 "\n", device_pages());
 		return EXIT_OK;
 	}
-	return usage();
+	return help();
 }

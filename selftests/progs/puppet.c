@@ -448,8 +448,9 @@ int main(void)
 		die("sigaction");
 	while (fgets(line, sizeof(line), stdin)) {
 		argc = 0;
-		for (word = strtok_r(line, " \n", &save); word && argc < 8;
-		     word = strtok_r(NULL, " \n", &save))
+		line[strcspn(line, "\n")] = '\0';
+		for (word = strtok_r(line, " ", &save); word && argc < 8;
+		     word = strtok_r(NULL, " ", &save))
 			argv[argc++] = word;
 		if (!argc)
 			continue;

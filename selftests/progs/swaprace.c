@@ -52,7 +52,7 @@ static bool swap_active(void)
 	while (fgets(line, sizeof(line), f)) {
 		if (strstr(line, "deleted"))
 			surprise(line, 0);
-		active |= strstr(line, device) != NULL;
+		active |= !!strstr(line, device);
 	}
 	fclose(f);
 	return active;
