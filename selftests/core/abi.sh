@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 1G --nvdimm 512M --nvdimm 256M
+# timeout: 900
 # What docs/ABI documents is what is there, and what is there is documented.
 
 # shellcheck source-path=SCRIPTDIR

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 1G --nvdimm 512M --nvdimm 256M
+# timeout: 900
 # allow-log: MCE: Killing puppet:[0-9]+ due to hardware memory corruption fault
 # Known bad pages are never handed out; a page that goes bad in use costs its own slot and no other.
 #

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 1G --nvdimm 512M --nvdimm 256M
+# timeout: 900
 # Claiming namespaces by parameter and by sysfs, refusing to let go of them in use, giving them back.
 
 # shellcheck source-path=SCRIPTDIR
@@ -254,6 +255,25 @@ removal_waits()
 	! held "$BIG" || fail "$BIG is gone, and $TIER/$BIG is still there"
 }
 
+# What claim= names is claimed when it appears
+appears_later()
+{
+	local region
+
+	use "$BIG"
+	region=$(basename "$(dirname "$(readlink -f "$ND/devices/$BIG")")")
+	_write "$ND/drivers/nd_region/unbind" "$region"
+	at_exit eval "[[ -e $ND/devices/$BIG ]] || _write $ND/drivers/nd_region/bind $region"
+	! held "$BIG" || fail "$BIG is gone, and $TIER/$BIG is still there"
+	test ! -e "/dev/$DEV"
+	_write "$ND/drivers/nd_region/bind" "$region"
+	loop_until 10 held "$BIG"
+	loop_until 10 has_device "$BIG"
+	swap_on "$(dev_of "$BIG")"
+}
+
+has_device() { [[ -n $(dev_of "$1") ]]; }
+
 says() { log_since | grep -qF "$1"; }
 
 case_ "claim= takes the named namespaces and no other" claim_by_name
@@ -268,5 +288,6 @@ case_ "no unbind, no rmmod while the device is open" busy_open
 case_ "no unbind, no rmmod while swap is active" busy_swap
 case_ "no unbind while a filesystem is mounted" busy_mounted
 case_ "ndctl disable-namespace gives it back, but not while swap is active" with_ndctl
+case_ "a namespace that appears later is claimed then" appears_later
 case_ "unbinding the region waits for swapoff" removal_waits
 cases_done

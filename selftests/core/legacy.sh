@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 1G --legacy-pmem 256M
+# timeout: 900
 # The same on memmap=ss!nn memory: claim, swap, refuse, give back.
 
 # shellcheck source-path=SCRIPTDIR

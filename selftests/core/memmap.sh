@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 1G --nvdimm 512M --nvdimm 256M
+# timeout: 900
 # Where the memory map goes, what it costs in DRAM and in pages, and that all of it comes back.
 
 # shellcheck source-path=SCRIPTDIR

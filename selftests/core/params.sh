@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 1G --nvdimm 512M --nvdimm 256M
+# timeout: 900
 # Wrong values of parameters and sysfs files give EINVAL and change nothing; right ones are taken.
 
 # shellcheck source-path=SCRIPTDIR
@@ -189,7 +190,9 @@ read_only_files()
 
 	use "$BIG"
 	for f in "$TIER/$BIG"/* "/sys/block/$DEV/pmemswap"/*; do
-		[[ ${f##*/} != reserve_pages ]] || continue
+		case ${f##*/} in
+		reserve_pages|map_faults|fault_around_pages)	continue ;;
+		esac
 		before=$(<"$f")
 		got=$(writing "$f" 1)
 		[[ $got != 0 ]] || fail "$f can be written"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 1G --nvdimm 512M --nvdimm 256M
+# timeout: 900
 # A namespace that carries somebody's data is refused, left as it was, and taken with force=1 only.
 
 # shellcheck source-path=SCRIPTDIR

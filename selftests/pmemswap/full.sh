@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 1G --nvdimm 512M --nvdimm 256M
+# timeout: 900
 # Devices and pools that are full: the next device takes over, or the writer is told at once.
 
 # shellcheck source-path=SCRIPTDIR

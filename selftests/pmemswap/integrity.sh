@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 1G --nvdimm 512M --nvdimm 256M
+# timeout: 900
 # A hog that verifies every byte of its memory, under a cgroup's limit and under global pressure.
 
 # shellcheck source-path=SCRIPTDIR

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 1G --nvdimm 512M --nvdimm 256M
+# timeout: 900
 # Page-in by mapping, turned on: data, fork, swapoff with pages lent, giving them back, zswap, bad values.
 
 # shellcheck source-path=SCRIPTDIR

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 1G --nvdimm 512M --nvdimm 256M
+# timeout: 900
 # Pages of one repeated 32-bit value take no pmem page.
 
 # shellcheck source-path=SCRIPTDIR
