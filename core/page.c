@@ -50,7 +50,8 @@ static void tier_page_free(struct page *page)
 /*
  * mm learned of an uncorrectable error. A page that isn't lent is nobody's in mm's
  * eyes: marking it is all there is to do, the client sees the mark when it reads.
- * For a lent page mm finds and signals the processes that map it.
+ * For a lent page that isn't handled: -EOPNOTSUPP would have mm take anon_vma for
+ * an address_space.
  */
 static int tier_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 			       unsigned long nr_pages, int mf_flags)
@@ -63,7 +64,7 @@ static int tier_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 			   (u64)nr_pages << PAGE_SHIFT);
 	for (i = 0; i < nr_pages; i++)
 		lent |= page_count(pfn_to_page(pfn + i)) != 0;
-	return lent ? -EOPNOTSUPP : 0;
+	return lent ? -ENXIO : 0;
 }
 
 const struct dev_pagemap_ops tier_pagemap_ops = {

@@ -66,6 +66,9 @@ static blk_status_t bounce_segment(struct pmemswap *ps, struct bio_vec *bv,
 		} else {
 			if (!offset)
 				status = ps_load(ps, index, bounce);
+			/* The bounce page holds something old. */
+			if (status)
+				break;
 			memcpy(mem + done, bounce + offset, len);
 		}
 		done += len;

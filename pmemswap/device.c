@@ -143,8 +143,9 @@ int ps_device_add(struct pmem_tier *tier)
 	if (err) {
 		pmem_tier_account_metadata(tier, -slots_bytes(ps));
 		tier->priv[PMEM_TIER_SWAP] = NULL;
-		put_disk(ps->disk);	/* frees ps */
-		return err;
+		/* ->free_disk() is for disks that were added. */
+		put_disk(ps->disk);
+		goto out_free;
 	}
 	mutex_lock(&devices_lock);
 	list_add_tail(&ps->node, &devices);
