@@ -20,7 +20,7 @@
  * @nr_gets: how often each worker asks for a page
  * @greedy: workers prefer to get, so that the map is nearly full all the time
  * @enough: there are always pages for everyone: a get that finds none has failed
- * @reserve: pages that workers must leave free; exact in a map of one section
+ * @reserve: pages that workers must leave free, give or take one for each of them
  * @nr_markers: threads that mark pages bad
  * @nr_marks: how many (not necessarily different) pages each of them marks
  */
@@ -221,8 +221,8 @@ static const struct unit_case cases[] = {
 	RACE("three pages for four", .size = 3, .hold = 1, .nr_gets = 40000, .greedy = true),
 	RACE("nearly full, several sections", .size = 2 * 4096 + 1, .hold = 2049,
 	     .nr_gets = 40000, .greedy = true),
-	RACE("the reserve is kept, but for one page a worker", .size = 100, .hold = 25, .nr_gets = 40000,
-	     .greedy = true, .reserve = 17),
+	RACE("the reserve is kept, but for one page a worker", .size = 100, .hold = 25,
+	     .nr_gets = 40000, .greedy = true, .reserve = 17),
 	RACE("some pages go bad", .size = 3 * 4096 + 5, .hold = 1000, .nr_gets = 40000,
 	     .nr_markers = 1, .nr_marks = 2000),
 	RACE("most pages go bad, nearly full", .size = 200, .hold = 60, .nr_gets = 40000,

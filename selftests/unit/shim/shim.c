@@ -21,6 +21,7 @@ static struct piece pieces[MAX_PIECES];
 static int fail_after = -1;
 
 __thread uint32_t shim_perturb_seed;
+__thread void (*shim_interrupt)(void);
 
 static struct piece *find_piece(const void *p)
 {

@@ -33,10 +33,19 @@ size_t shim_live_bytes(void);
  */
 extern __thread uint32_t shim_perturb_seed;
 
+/* Called there as well, when set: an interrupt, as it were. None while it runs. */
+extern __thread void (*shim_interrupt)(void);
+
 static inline void shim_perturb(void)
 {
+	void (*interrupt)(void) = shim_interrupt;
 	uint32_t x = shim_perturb_seed;
 
+	if (interrupt) {
+		shim_interrupt = NULL;
+		interrupt();
+		shim_interrupt = interrupt;
+	}
 	if (!x)
 		return;
 	x ^= x << 13;
