@@ -8,39 +8,65 @@
 #include "compat.h"
 #include "core.h"
 
-/* Call fn for each known bad range of the namespace, stop when it says so. */
-static int for_each_bad(struct tier_ns *ns, void *data,
-			bool (*fn)(struct tier_ns *ns, u64 offset, u64 bytes,
-				   void *data))
-{
-	const struct range range = {
-		.start = ns->phys,
-		.end = ns->phys + ns->size - 1,
-	};
-	sector_t sector = 0, end = ns->size >> SECTOR_SHIFT;
-	struct badblocks bb;
-	int err;
+/* A window of this many bytes can't hold more ranges than struct badblocks. */
+#define WINDOW_MIN	((u64)MAX_BADBLOCKS * SECTOR_SIZE)
 
-	err = badblocks_init(&bb, 1);
-	if (err)
-		return err;
-	nvdimm_badblocks_populate(to_nd_region(ns->tier.dev->parent), &bb,
-				  &range);
+typedef bool (*bad_fn)(struct tier_ns *ns, u64 offset, u64 bytes, void *data);
+
+/* The known bad ranges in a part of the namespace. Returns true to stop. */
+static bool each_bad_in(struct tier_ns *ns, struct badblocks *bb, u64 start,
+			u64 bytes, void *data, bad_fn fn)
+{
+	sector_t sector = 0, end = bytes >> SECTOR_SHIFT, first;
+	int bad;
+
 	while (sector < end) {
-		sector_t first;
-		int bad;
 		int span = min_t(sector_t, end - sector, SZ_1G >> SECTOR_SHIFT);
 
-		if (!badblocks_check(&bb, sector, span, &first, &bad)) {
+		if (!badblocks_check(bb, sector, span, &first, &bad)) {
 			sector += span;
 			continue;
 		}
-		if (fn(ns, first << SECTOR_SHIFT, (u64)bad << SECTOR_SHIFT,
-		       data))
-			break;
+		if (fn(ns, start + (first << SECTOR_SHIFT),
+		       (u64)bad << SECTOR_SHIFT, data))
+			return true;
 		sector = first + bad;
 	}
-	badblocks_exit(&bb);
+	return false;
+}
+
+/*
+ * Call fn for each known bad range of the namespace, stop when it says so. What
+ * doesn't fit into a struct badblocks is dropped silently, so look at smaller
+ * parts where one is full.
+ */
+static int each_bad(struct tier_ns *ns, void *data, bad_fn fn)
+{
+	u64 start = 0, bytes = ns->size;
+	struct badblocks bb;
+	bool stop = false;
+
+	while (start < ns->size && !stop) {
+		struct range range;
+		int err;
+
+		bytes = min_t(u64, bytes, ns->size - start);
+		range.start = ns->phys + start;
+		range.end = range.start + bytes - 1;
+		err = badblocks_init(&bb, 1);
+		if (err)
+			return err;
+		nvdimm_badblocks_populate(to_nd_region(ns->tier.dev->parent),
+					  &bb, &range);
+		if (bb.count >= MAX_BADBLOCKS && bytes > WINDOW_MIN) {
+			bytes = max(WINDOW_MIN, ALIGN_DOWN(bytes / 2, WINDOW_MIN));
+		} else {
+			stop = each_bad_in(ns, &bb, start, bytes, data, fn);
+			start += bytes;
+			bytes *= 2;
+		}
+		badblocks_exit(&bb);
+	}
 	return 0;
 }
 
@@ -59,7 +85,7 @@ static bool mark(struct tier_ns *ns, u64 offset, u64 bytes, void *data)
  */
 int tier_badblocks_apply(struct tier_ns *ns)
 {
-	return for_each_bad(ns, NULL, mark);
+	return each_bad(ns, NULL, mark);
 }
 
 struct overlap {
@@ -89,5 +115,5 @@ bool tier_badblocks_in(struct tier_ns *ns, u64 offset, u64 bytes)
 {
 	struct overlap o = { .offset = offset, .bytes = bytes };
 
-	return for_each_bad(ns, &o, overlaps) || o.found;
+	return each_bad(ns, &o, overlaps) || o.found;
 }

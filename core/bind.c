@@ -57,12 +57,15 @@ static ssize_t bind_store(struct device_driver *drv, const char *buf,
 	int err = -ENODEV;
 
 	if (dev && drv->bus->match(dev, drv)) {
-		mutex_lock(&bind_lock);
+		err = mutex_lock_interruptible(&bind_lock);
+		if (err)
+			goto out;
 		WRITE_ONCE(bind_dev, dev);
 		err = device_driver_attach(drv, dev);
 		WRITE_ONCE(bind_dev, NULL);
 		mutex_unlock(&bind_lock);
 	}
+out:
 	put_device(dev);
 	return err ?: count;
 }
@@ -74,7 +77,9 @@ static ssize_t unbind_store(struct device_driver *drv, const char *buf,
 	int err = -ENODEV;
 
 	if (dev && dev->driver == drv) {
-		mutex_lock(&bind_lock);
+		err = mutex_lock_interruptible(&bind_lock);
+		if (err)
+			goto out;
 		err = tier_quiesce(dev);
 		if (!err)
 			device_release_driver(dev);
@@ -83,6 +88,7 @@ static ssize_t unbind_store(struct device_driver *drv, const char *buf,
 			       dev_name(dev));
 		mutex_unlock(&bind_lock);
 	}
+out:
 	put_device(dev);
 	return err ?: count;
 }

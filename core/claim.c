@@ -26,9 +26,11 @@ static int tier_set_up(struct tier_ns *ns)
 	err = tier_pool_init(ns);
 	if (err)
 		goto out_range;
+	/* From here on tier_memory_failure() may use the pool. */
+	smp_store_release(&ns->pool_ready, true);
 	err = tier_badblocks_apply(ns);
 	if (err)
-		goto out_pool;
+		goto out_range;
 	tier_header_open(ns);
 	err = tier_sysfs_add(ns);
 	if (err)
@@ -37,10 +39,11 @@ static int tier_set_up(struct tier_ns *ns)
 
 out_header:
 	tier_header_close(ns);
-out_pool:
-	tier_pool_destroy(ns);
 out_range:
+	/* No tier_memory_failure() is running or to come after this. */
 	tier_range_unmap(ns);
+	if (ns->pool_ready)
+		tier_pool_destroy(ns);
 	return err;
 }
 
@@ -57,6 +60,9 @@ static int tier_probe(struct device *dev)
 
 	ndns = nvdimm_namespace_common_probe(dev);
 	if (IS_ERR(ndns)) {
+		/* "all" also meets libnvdimm's empty seed namespaces. */
+		if (PTR_ERR(ndns) == -ENODEV && !tier_bind_requested(dev))
+			return -ENODEV;
 		pr_err("%s: refused: libnvdimm says it can't be used (claimed by a BTT, pfn or dax device, locked or too small): error %ld\n",
 		       dev_name(dev), PTR_ERR(ndns));
 		/* -ENXIO is what it says when another view has the namespace. */
@@ -65,6 +71,13 @@ static int tier_probe(struct device *dev)
 	/* BTT and pfn devices match as well, but are views of a namespace. */
 	if (&ndns->dev != dev)
 		return -ENODEV;
+
+	err = tier_region_writable(dev->parent);
+	if (err) {
+		pr_err("%s: refused: %s is read-only, or can't say: error %d\n",
+		       dev_name(dev), dev_name(dev->parent), err);
+		return err;
+	}
 
 	nsio = to_nd_namespace_io(dev);
 	if (resource_size(&nsio->res) < TIER_MIN_BYTES) {
@@ -107,8 +120,8 @@ static void tier_remove(struct device *dev)
 	tier_withdraw(ns);
 	tier_sysfs_del(ns);
 	tier_header_close(ns);
-	tier_pool_destroy(ns);
 	tier_range_unmap(ns);
+	tier_pool_destroy(ns);
 	dev_set_drvdata(dev, NULL);
 	pr_info("%s: given back\n", ns->tier.name);
 	kobject_put(&ns->kobj);

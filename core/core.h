@@ -52,6 +52,9 @@ struct tier_counts {
  * @free: which pages of the pool are free
  * @cursor: per CPU, where the next search for a free page begins
  * @counts: pages in use
+ * @pool_ready: @free and @counts may be used; set once, read by whoever comes
+ *	from mm without a lock (memory failure)
+ * @header_bad: the page of the header failed: it isn't written any more
  * @reserve_pages: free pages that soft users leave alone
  * @metadata_bytes: DRAM that clients accounted
  * @kobj: the namespace's directory in sysfs
@@ -70,6 +73,8 @@ struct tier_ns {
 	struct freemap free;
 	unsigned long __percpu *cursor;
 	struct tier_counts __percpu *counts;
+	bool pool_ready;
+	bool header_bad;
 	unsigned long reserve_pages;
 	atomic_long_t metadata_bytes;
 	struct kobject kobj;
@@ -99,6 +104,9 @@ extern struct nd_device_driver tier_nd_driver;
 /* bind.c */
 extern const struct attribute_group *tier_driver_groups[];
 bool tier_bind_requested(const struct device *dev);
+
+/* region.c */
+int tier_region_writable(struct device *region);
 
 /* header.c */
 int tier_header_check(struct tier_ns *ns);

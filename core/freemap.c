@@ -209,13 +209,13 @@ bool freemap_mark_bad(struct freemap *map, unsigned long bit)
 {
 	struct freemap_section *section = &map->sections[bit >> map->shift];
 
+	atomic_long_inc(&map->nr_marked);
 	/*
 	 * The count is what others look at first, so it comes first. All of
 	 * this is fully ordered: a page that is put back at this very moment
 	 * either sees the mark, or its cleared bit is seen below or by
 	 * freemap_get().
 	 */
-	atomic_long_inc(&map->nr_marked);
 	smp_mb__after_atomic();
 	if (test_and_set_bit(bit, map->bad)) {
 		atomic_long_dec(&map->nr_marked);

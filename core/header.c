@@ -154,19 +154,21 @@ static void header_write(struct tier_ns *ns, u32 flags)
 	u32 head[offsetof(struct tier_header, padding) / sizeof(u32)] = {};
 	struct tier_header *v = (struct tier_header *)head;
 	__le32 crc;
+	u32 sum;
 
-	/*
-	 * The padding on the media is zero already. Field by field the header is
-	 * too large for the stack, so compute the CRC where it lies.
-	 */
+	/* Not readable any more, and perhaps not mapped (set_mce_nospec()). */
+	if (READ_ONCE(ns->header_bad))
+		return;
 	memcpy(v->magic, HEADER_MAGIC, sizeof(v->magic));
 	export_uuid(v->uuid, &ns->tier.uuid);
 	v->version = cpu_to_le32(HEADER_VERSION);
 	v->flags = cpu_to_le32(flags);
 	v->bytes = cpu_to_le64(ns->size);
+	/* The padding on the media is zero already: don't read it back. */
+	sum = crc32_le(~0, (const u8 *)head, sizeof(head));
+	sum = crc32_le(sum, page_address(ZERO_PAGE(0)), sizeof(h->padding));
+	crc = cpu_to_le32(sum);
 	memcpy_flushcache(h, head, sizeof(head));
-	wmb();	/* non-temporal stores above, read back below */
-	crc = cpu_to_le32(header_crc(h));
 	memcpy_flushcache(&h->crc, &crc, sizeof(crc));
 	nvdimm_flush(to_nd_region(ns->tier.dev->parent), NULL);
 }

@@ -56,8 +56,7 @@ unsigned long pmem_tier_symbol(const char *name)
 
 		tried = true;
 		if (addr)
-			static_call_update(kallsyms_lookup,
-					   (typeof(&kallsyms_lookup_name))addr);
+			static_call_update(kallsyms_lookup, (void *)addr);
 	}
 	if (!static_call_query(kallsyms_lookup))
 		return 0;
@@ -77,8 +76,8 @@ int pmem_tier_hook_install(struct pmem_tier_hook *hook)
 {
 	int err;
 
-	hook->inflight = alloc_percpu(long);
-	if (!hook->inflight)
+	hook->inside = alloc_percpu(long);
+	if (!hook->inside)
 		return -ENOMEM;
 	err = ftrace_set_filter(&hook->ops, (unsigned char *)hook->function,
 				strlen(hook->function), 1);
@@ -87,7 +86,7 @@ int pmem_tier_hook_install(struct pmem_tier_hook *hook)
 					     (unsigned long)hook->trampoline);
 	if (err) {
 		ftrace_free_filter(&hook->ops);
-		free_percpu(hook->inflight);
+		free_percpu(hook->inside);
 		pr_warn("can't hook %s: error %d: no %s\n", hook->function,
 			err, hook->purpose);
 		return err;
@@ -97,13 +96,13 @@ int pmem_tier_hook_install(struct pmem_tier_hook *hook)
 }
 EXPORT_SYMBOL_GPL(pmem_tier_hook_install);
 
-static long inflight(struct pmem_tier_hook *hook)
+static long inside(struct pmem_tier_hook *hook)
 {
 	long sum = 0;
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(*per_cpu_ptr(hook->inflight, cpu));
+		sum += READ_ONCE(*per_cpu_ptr(hook->inside, cpu));
 	return sum;
 }
 
@@ -127,10 +126,10 @@ void pmem_tier_hook_remove(struct pmem_tier_hook *hook)
 	 * handler may sleep, but is counted. Then who just left the handler.
 	 */
 	synchronize_rcu_tasks();
-	while (inflight(hook))
+	while (inside(hook))
 		msleep(20);
 	synchronize_rcu_tasks();
-	free_percpu(hook->inflight);
+	free_percpu(hook->inside);
 	hook->installed = false;
 }
 EXPORT_SYMBOL_GPL(pmem_tier_hook_remove);

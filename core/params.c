@@ -11,6 +11,9 @@
 
 #include "core.h"
 
+/* What param_set_charp() takes; it answers ENOSPC where everybody else says EINVAL. */
+#define PARAM_MAX	1024
+
 static char *claim;
 
 static int claim_set(const char *val, const struct kernel_param *kp)
@@ -19,6 +22,8 @@ static int claim_set(const char *val, const struct kernel_param *kp)
 	unsigned int region, nr;
 	char tail;
 
+	if (strlen(val) > PARAM_MAX)
+		goto bad;
 	/* "all", or names of namespaces with nothing in between but commas. */
 	while (*val && !sysfs_streq(val, "all")) {
 		char name[32];
@@ -36,7 +41,7 @@ static int claim_set(const char *val, const struct kernel_param *kp)
 	}
 	return param_set_charp(val, kp);
 bad:
-	pr_err("claim=%s: not accepted: expected \"all\", or names such as namespace0.0 separated by commas\n",
+	pr_err("claim=%.200s: not accepted: expected \"all\", or names such as namespace0.0 separated by commas\n",
 	       val);
 	return -EINVAL;
 }
@@ -60,6 +65,7 @@ static const char * const memmap_names[] = {
 	[MEMMAP_PMEM] = "pmem",
 	[MEMMAP_AUTO] = "auto",
 };
+
 static int memmap = MEMMAP_AUTO;
 
 static int memmap_set(const char *val, const struct kernel_param *kp)
@@ -147,12 +153,14 @@ bool tier_param_claims(const char *name)
 
 static int report_one(struct device *dev, void *data)
 {
-	if (!tier_param_claims(dev_name(dev)) || !dev->driver ||
-	    dev->driver == &tier_nd_driver.drv)
-		return 0;
-	pr_warn("%s: not claimed: driver %s has it; to hand it over: echo %s > /sys/bus/nd/drivers/%s/unbind; echo %s > /sys/bus/nd/drivers/pmem_tier/bind\n",
-		dev_name(dev), dev->driver->name, dev_name(dev),
-		dev->driver->name, dev_name(dev));
+	/* Keeps the driver. */
+	device_lock(dev);
+	if (tier_param_claims(dev_name(dev)) && dev->driver &&
+	    dev->driver != &tier_nd_driver.drv)
+		pr_warn("%s: not claimed: driver %s has it; to hand it over: echo %s > /sys/bus/nd/drivers/%s/unbind; echo %s > /sys/bus/nd/drivers/pmem_tier/bind\n",
+			dev_name(dev), dev->driver->name, dev_name(dev),
+			dev->driver->name, dev_name(dev));
+	device_unlock(dev);
 	return 0;
 }
 

@@ -33,9 +33,11 @@ int tier_pool_init(struct tier_ns *ns)
 	ns->cursor = alloc_percpu(unsigned long);
 	if (!ns->cursor)
 		goto out_map;
-	for_each_possible_cpu(cpu)
-		*per_cpu_ptr(ns->cursor, cpu) =
-			freemap_start(&ns->free, i++, nr_cpus);
+	for_each_possible_cpu(cpu) {
+		unsigned long *cursor = per_cpu_ptr(ns->cursor, cpu);
+
+		*cursor = freemap_start(&ns->free, i++, nr_cpus);
+	}
 
 	ns->counts = alloc_percpu(struct tier_counts);
 	if (!ns->counts)
@@ -128,6 +130,11 @@ void tier_pool_mark_bad(struct tier_ns *ns, u64 offset, u64 bytes)
 	u64 pool = PFN_PHYS(ns->tier.first_pfn) - ns->phys;
 	u64 index, end;
 
+	if (offset < PAGE_SIZE)
+		WRITE_ONCE(ns->header_bad, true);
+	/* Pairs with tier_set_up(). */
+	if (!smp_load_acquire(&ns->pool_ready))
+		return;
 	if (offset + bytes <= pool)
 		return;
 	end = min_t(u64, DIV_ROUND_UP_ULL(offset + bytes - pool, PAGE_SIZE),
@@ -200,6 +207,22 @@ bool __pmem_tier_index_bad(struct pmem_tier *tier, unsigned long index)
 	return freemap_is_bad(&to_tier_ns(tier)->free, index);
 }
 EXPORT_SYMBOL_GPL(__pmem_tier_index_bad);
+
+/**
+ * pmem_tier_mark_bad() - the media failed in a page
+ * @tier: the tier
+ * @index: the page, in use by the caller
+ *
+ * Context: any.
+ */
+void pmem_tier_mark_bad(struct pmem_tier *tier, unsigned long index)
+{
+	struct tier_ns *ns = to_tier_ns(tier);
+
+	tier_pool_mark_bad(ns, PFN_PHYS(tier->first_pfn + index) - ns->phys,
+			   PAGE_SIZE);
+}
+EXPORT_SYMBOL_GPL(pmem_tier_mark_bad);
 
 /**
  * pmem_tier_account_metadata() - account DRAM that a client spends on a tier

@@ -14,7 +14,7 @@
 /* auto: the memory map goes to pmem when it takes more than this of DRAM. */
 #define MEMMAP_AUTO_PERCENT	2
 
-#define SECTION_BYTES		(1UL << SECTION_SIZE_BITS)
+#define SECTION_BYTES		BIT(SECTION_SIZE_BITS)
 #define SECTION_MEMMAP_BYTES	(PAGES_PER_SECTION * sizeof(struct page))
 
 /*

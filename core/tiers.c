@@ -26,6 +26,9 @@ static atomic_t idle_seq = ATOMIC_INIT(0);
 /* How often a removal that has to wait says so. */
 #define REMOVE_NAG	(10 * HZ)
 
+/* How long unbind bears with somebody who only looks, such as udev after swapoff. */
+#define QUIESCE_PATIENCE	HZ
+
 static bool has_client(struct tier_ns *ns, struct pmem_tier_client *client)
 {
 	return ns->clients & BIT(client->user);
@@ -120,17 +123,26 @@ int tier_publish(struct tier_ns *ns)
  */
 int tier_quiesce(struct device *dev)
 {
+	long left = QUIESCE_PATIENCE;
 	struct tier_ns *ns;
-	int err = -ENODEV;
+	int err, seq;
 
-	mutex_lock(&tier_lock);
-	list_for_each_entry(ns, &tiers, node)
-		if (ns->tier.dev == dev) {
-			err = quiesce(ns);
-			break;
-		}
-	mutex_unlock(&tier_lock);
-	return err;
+	for (;;) {
+		seq = atomic_read(&idle_seq);
+		err = -ENODEV;
+		mutex_lock(&tier_lock);
+		list_for_each_entry(ns, &tiers, node)
+			if (ns->tier.dev == dev) {
+				err = quiesce(ns);
+				break;
+			}
+		mutex_unlock(&tier_lock);
+		if (err != -EBUSY || left <= 0)
+			return err;
+		left = wait_event_interruptible_timeout(idle_wait,
+							atomic_read(&idle_seq) != seq,
+							left);
+	}
 }
 
 /**
@@ -145,6 +157,7 @@ int tier_quiesce(struct device *dev)
  */
 void tier_withdraw(struct tier_ns *ns)
 {
+	unsigned long nag = jiffies;
 	int user, seq;
 
 	mutex_lock(&tier_lock);
@@ -153,8 +166,11 @@ void tier_withdraw(struct tier_ns *ns)
 		if (!quiesce(ns))
 			break;
 		mutex_unlock(&tier_lock);
-		pr_warn("%s: removal waits: the namespace is in use (swapoff, close or kill what uses it)\n",
-			ns->tier.name);
+		if (time_after_eq(jiffies, nag)) {
+			pr_warn("%s: removal waits: the namespace is in use (swapoff, close or kill what uses it)\n",
+				ns->tier.name);
+			nag = jiffies + REMOVE_NAG;
+		}
 		wait_event_idle_timeout(idle_wait,
 					atomic_read(&idle_seq) != seq,
 					REMOVE_NAG);

@@ -6,12 +6,13 @@
 #include <linux/bio.h>
 #include <linux/highmem.h>
 #include <linux/mempool.h>
-#include <linux/pid.h>
+#include <linux/fdtable.h>
 #include <linux/sched.h>
 
 #include "pmemswap.h"
 
 #define SLOT_SECTORS_SHIFT	(PAGE_SHIFT - SECTOR_SHIFT)
+#define RESCHED_SEGMENTS	256
 
 /*
  * Blocks whose bytes aren't in one piece in memory go through a page from
@@ -97,6 +98,13 @@ static bool is_whole(const struct bio_vec *bv, sector_t sector)
 	       !(sector & (BIT(SLOT_SECTORS_SHIFT) - 1));
 }
 
+/* Every submitter there is asks for the logical block size. */
+static bool is_aligned(const struct bio *bio)
+{
+	return !((bio->bi_iter.bi_sector | bio_sectors(bio)) &
+		 (BIT(SLOT_SECTORS_SHIFT) - 1));
+}
+
 static noinline blk_status_t submit_segments(struct pmemswap *ps,
 					     struct bio *bio, bool write)
 {
@@ -104,8 +112,14 @@ static noinline blk_status_t submit_segments(struct pmemswap *ps,
 	struct page *bounce = NULL;
 	struct bvec_iter iter;
 	struct bio_vec bv;
+	unsigned int n = 0;
 
+	if (!is_aligned(bio))
+		return BLK_STS_IOERR;
 	bio_for_each_segment(bv, bio, iter) {
+		/* O_DIRECT from huge pages can be hundreds of MiB. */
+		if (!(++n % RESCHED_SEGMENTS))
+			cond_resched();
 		if (is_whole(&bv, iter.bi_sector)) {
 			status = whole_segment(ps, &bv, iter.bi_sector, write);
 		} else {
@@ -135,11 +149,13 @@ static blk_status_t submit_rw(struct pmemswap *ps, struct bio *bio)
 	return submit_segments(ps, bio, write);
 }
 
-static void submit_clear(struct pmemswap *ps, struct bio *bio)
+static blk_status_t submit_clear(struct pmemswap *ps, struct bio *bio)
 {
 	unsigned long index = bio->bi_iter.bi_sector >> SLOT_SECTORS_SHIFT;
 	unsigned long end = bio_end_sector(bio) >> SLOT_SECTORS_SHIFT;
 
+	if (!is_aligned(bio))
+		return BLK_STS_IOERR;
 	for (; index < end; index++) {
 		if (bio_op(bio) == REQ_OP_WRITE_ZEROES)
 			ps_zero(ps, index);
@@ -147,6 +163,7 @@ static void submit_clear(struct pmemswap *ps, struct bio *bio)
 			ps_count(ps, PS_DISCARDED, 1);
 		cond_resched();
 	}
+	return BLK_STS_OK;
 }
 
 static void ps_submit_bio(struct bio *bio)
@@ -164,7 +181,7 @@ static void ps_submit_bio(struct bio *bio)
 		break;
 	case REQ_OP_DISCARD:
 	case REQ_OP_WRITE_ZEROES:
-		submit_clear(ps, bio);
+		bio->bi_status = submit_clear(ps, bio);
 		break;
 	default:
 		bio->bi_status = BLK_STS_NOTSUPP;
@@ -181,11 +198,13 @@ static int ps_open(struct gendisk *disk, blk_mode_t mode)
 	lockdep_assert_held(&disk->open_mutex);
 	if (ps->closing)
 		return -ENXIO;
-	if (!disk_openers(disk)) {
-		put_pid(ps->opener);
-		ps->opener = get_pid(task_tgid(current));
-	}
-	return 0;
+	return ps_hibernating() ? -EBUSY : 0;
+}
+
+/* Is it this file, and is the caller's file descriptor all there is of it? */
+static int is_own_file(const void *mapping, struct file *file, unsigned int fd)
+{
+	return file->f_mapping == mapping && file_count(file) == 1;
 }
 
 /**
@@ -207,8 +226,8 @@ bool ps_in_use(struct pmemswap *ps)
 	lockdep_assert_held(&ps->disk->open_mutex);
 	if (!openers)
 		return false;
-	return openers > 1 || ps->opener != task_tgid(current) ||
-	       IS_SWAPFILE(bdev->bd_mapping->host) || bdev->bd_holder_ops;
+	return openers > 1 ||
+	       !iterate_fd(current->files, 0, is_own_file, bdev->bd_mapping);
 }
 
 static void ps_release(struct gendisk *disk)

@@ -9,6 +9,7 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
+#include <linux/wait_bit.h>
 
 #include "pmemswap.h"
 
@@ -16,18 +17,19 @@
 #define OVERSIZE_MAX	16
 
 static DEFINE_IDA(device_ids);
+static atomic_t nr_devices = ATOMIC_INIT(0);
 
 /* devices_lock protects devices. Taken under tier_lock, and by swapoff. */
 static DEFINE_MUTEX(devices_lock);
 static LIST_HEAD(devices);
 
 /**
- * ps_for_each_device() - do something for each device
+ * ps_each_device() - do something for each device
  * @fn: what
  *
  * Context: process context, may sleep. No device appears or goes meanwhile.
  */
-void ps_for_each_device(void (*fn)(struct pmemswap *ps))
+void ps_each_device(void (*fn)(struct pmemswap *ps))
 {
 	struct pmemswap *ps;
 
@@ -94,12 +96,26 @@ static int make_disk(struct pmemswap *ps)
  */
 void ps_device_free(struct pmemswap *ps)
 {
-	put_pid(ps->opener);
 	vfree(ps->slots);
 	free_percpu(ps->stats);
 	if (ps->id >= 0)
 		ida_free(&device_ids, ps->id);
 	kfree(ps);
+	if (atomic_dec_and_test(&nr_devices))
+		wake_up_var(&nr_devices);
+}
+
+/**
+ * ps_devices_gone() - wait until no device is left
+ *
+ * The block layer drops its reference to the module before the last one to the
+ * disk, so ps_free_disk() may still be to come.
+ *
+ * Context: process context, may sleep; nobody has a device open.
+ */
+void ps_devices_gone(void)
+{
+	wait_var_event(&nr_devices, !atomic_read(&nr_devices));
 }
 
 /**
@@ -117,6 +133,7 @@ int ps_device_add(struct pmem_tier *tier)
 	ps = kzalloc(sizeof(*ps), GFP_KERNEL);
 	if (!ps)
 		return -ENOMEM;
+	atomic_inc(&nr_devices);
 	ps->tier = tier;
 	ps_take_back_setup(ps);
 	ps->id = ida_alloc(&device_ids, GFP_KERNEL);

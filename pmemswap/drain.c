@@ -21,8 +21,12 @@ static unsigned long copy_to_dram(unsigned long src_pfn, int nid)
 	dst = alloc_pages_node(nid, GFP_HIGHUSER_MOVABLE | __GFP_NOWARN, 0);
 	if (!dst)
 		return 0;
+	/* A page that can't be read stays: whoever reads it is killed, others not. */
+	if (copy_mc_highpage(dst, src)) {
+		__free_page(dst);
+		return 0;
+	}
 	lock_page(dst);
-	copy_highpage(dst, src);
 	return migrate_pfn(page_to_pfn(dst));
 }
 

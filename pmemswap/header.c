@@ -24,7 +24,8 @@ void ps_header_fill(const struct pmemswap *ps, void *page)
 
 	memset(page, 0, PAGE_SIZE);
 	header->info.version = 1;
-	header->info.last_page = ps->nr_slots - 1;
+	/* A swap device has no more, whatever the header says. */
+	header->info.last_page = min_t(u64, ps->nr_slots - 1, U32_MAX);
 	export_uuid(header->info.sws_uuid, &ps->tier->uuid);
 	strscpy((char *)header->info.sws_volume, ps->disk->disk_name,
 		sizeof(header->info.sws_volume));

@@ -4,6 +4,7 @@
  */
 #define pr_fmt(fmt) "pmemswap: " fmt
 
+#include <linux/ctype.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/sizes.h>
@@ -13,6 +14,9 @@
 
 #define SIZE_MIN	SZ_64K
 
+/* What param_set_charp() takes; it answers ENOSPC where everybody else says EINVAL. */
+#define PARAM_MAX	1024
+
 static char *size;
 
 /*
@@ -21,11 +25,28 @@ static char *size;
  */
 static int parse_size(const char **p, u64 *bytes)
 {
-	char *end = (char *)*p;
+	static const char units[] = "KMGT";
+	size_t digits = strspn(*p, "0123456789");
+	const char *end = *p;
 
+	/* Not memparse(): it wraps around without a word, and 010 is 8 to it. */
 	*bytes = 0;
-	if (*end >= '0' && *end <= '9') {
-		*bytes = memparse(*p, &end);
+	if (digits > 19)
+		return -EINVAL;
+	if (digits) {
+		const char *unit;
+
+		for (; isdigit(*end); end++)
+			*bytes = *bytes * 10 + *end - '0';
+		unit = *end ? strchr(units, toupper(*end)) : NULL;
+		if (unit) {
+			unsigned int shift = 10 * (unit - units + 1);
+
+			if (*bytes >> (64 - shift))
+				return -EINVAL;
+			*bytes <<= shift;
+			end++;
+		}
 		if (*bytes < SIZE_MIN || !IS_ALIGNED(*bytes, PAGE_SIZE))
 			return -EINVAL;
 	}
@@ -39,12 +60,13 @@ static int parse_size(const char **p, u64 *bytes)
 
 static int size_set(const char *val, const struct kernel_param *kp)
 {
+	bool too_long = strlen(val) > PARAM_MAX;
 	const char *p = val;
 	u64 bytes;
 
 	for (;;) {
-		if (parse_size(&p, &bytes)) {
-			pr_err("size=%s: not accepted: expected sizes separated by commas, each at least 64K, a multiple of 4096 and with K, M, G or T if need be\n",
+		if (too_long || parse_size(&p, &bytes)) {
+			pr_err("size=%.200s: not accepted: expected sizes separated by commas, each at least 64K, a multiple of 4096 and with K, M, G or T if need be\n",
 			       val);
 			return -EINVAL;
 		}
@@ -137,8 +159,14 @@ static int __init pmemswap_init(void)
 	err = pmem_tier_register_client(&client);
 	if (err)
 		goto out_take_back;
+	err = ps_hibernate_init();
+	if (err)
+		goto out_client;
 	return 0;
 
+out_client:
+	pmem_tier_unregister_client(&client);
+	ps_devices_gone();
 out_take_back:
 	ps_take_back_exit();
 out_bounce:
@@ -148,8 +176,10 @@ out_bounce:
 
 static void __exit pmemswap_exit(void)
 {
+	ps_hibernate_exit();
 	/* Devices first: their files in sysfs can install the hooks. */
 	pmem_tier_unregister_client(&client);
+	ps_devices_gone();
 	ps_map_in_exit();
 	ps_take_back_exit();
 	ps_bounce_exit();

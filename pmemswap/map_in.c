@@ -42,11 +42,6 @@
 
 #include "pmemswap.h"
 
-asmlinkage unsigned int ps_hook_fault(struct vm_fault *vmf);
-asmlinkage unsigned int ps_hook_zswap_store(struct folio *folio);
-void ps_tramp_fault(void);
-void ps_tramp_zswap_store(void);
-
 static struct pmem_tier_hook fault_hook = {
 	.function = "do_swap_page",
 	.purpose = "page-in by mapping (page-ins copy)",
@@ -331,24 +326,19 @@ asmlinkage unsigned int ps_hook_zswap_store(struct folio *folio)
 	return PMEM_TIER_HOOK_PASS;
 }
 
-#define RESOLVE(call, name)						\
-({									\
-	unsigned long _addr = pmem_tier_symbol(name);			\
-									\
-	if (_addr)							\
-		static_call_update(call, (typeof(&STATIC_CALL_TRAMP(call)))_addr); \
-	else								\
-		pr_warn("kernel has no %s: no page-in by mapping\n", name); \
-	_addr != 0;							\
-})
-
 static int resolve(void)
 {
+	unsigned long addr = pmem_tier_symbol("get_swap_device");
 	struct cgroup_subsys_state *css;
 
-	if (!RESOLVE(ps_get_swap_device, "get_swap_device"))
+	if (!addr) {
+		pr_warn("kernel has no get_swap_device: no page-in by mapping\n");
 		return -EOPNOTSUPP;
-	css = memory_cgrp_subsys.root->cgrp.subsys[memory_cgrp_id];
+	}
+	static_call_update(ps_get_swap_device, (void *)addr);
+	/* The root cgroup's own: constant, so no RCU. */
+	css = rcu_dereference_protected(memory_cgrp_subsys.root->cgrp.subsys[memory_cgrp_id],
+					true);
 	root_memcg = (unsigned long)mem_cgroup_from_css(css);
 	return 0;
 }
@@ -397,7 +387,7 @@ int ps_map_in_enable(void)
 	if (err)
 		goto out;
 	slots_found = false;
-	ps_for_each_device(look_for_slots);
+	ps_each_device(look_for_slots);
 	if (slots_found) {
 		ps_map_in_exit();
 		err = -EBUSY;

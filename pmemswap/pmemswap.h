@@ -59,8 +59,6 @@ struct ps_stats {
  * @nr_slots: its size in slots
  * @slots: one word for each slot; each has its own lock, see slots.h
  * @stats: counters
- * @opener: process that opened the device when nobody else had it open; under
- *	disk->open_mutex
  * @node: on the list of devices
  * @closing: nobody may open the device any more; under disk->open_mutex
  * @map_faults: which faults may map, enum ps_map_faults
@@ -78,7 +76,6 @@ struct pmemswap {
 	unsigned long nr_slots;
 	struct slot *slots;
 	struct ps_stats __percpu *stats;
-	struct pid *opener;
 	struct list_head node;
 	bool closing;
 	int map_faults;
@@ -127,10 +124,19 @@ void ps_swap_slot_free_notify(struct block_device *bdev, unsigned long index);
 int ps_device_add(struct pmem_tier *tier);
 void ps_device_remove(struct pmem_tier *tier);
 void ps_device_free(struct pmemswap *ps);
-void ps_for_each_device(void (*fn)(struct pmemswap *ps));
+void ps_devices_gone(void);
+void ps_each_device(void (*fn)(struct pmemswap *ps));
 
 /* header.c */
 void ps_header_fill(const struct pmemswap *ps, void *page);
+
+/* tramp.S: what ftrace calls, and the handlers that it calls */
+void ps_tramp_fault(void);
+void ps_tramp_zswap_store(void);
+void ps_tramp_swapoff(void);
+asmlinkage unsigned int ps_hook_fault(struct vm_fault *vmf);
+asmlinkage unsigned int ps_hook_zswap_store(struct folio *folio);
+asmlinkage unsigned int ps_hook_swapoff(void);
 
 /* map_in.c */
 int ps_map_in_enable(void);
@@ -149,8 +155,14 @@ void ps_take_back_disable(void);
 /* drain.c */
 void ps_drain(struct pmemswap *ps);
 
+/* hibernate.c */
+bool ps_hibernating(void);
+int ps_hibernate_init(void);
+void ps_hibernate_exit(void);
+
 /* sysfs.c */
 s64 ps_slots_used(struct pmemswap *ps);
+s64 ps_lent_pages(struct pmemswap *ps);
 extern const struct attribute_group *ps_disk_groups[];
 
 #endif /* _PMEMSWAP_H */

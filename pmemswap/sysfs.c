@@ -51,6 +51,19 @@ s64 ps_slots_used(struct pmemswap *ps)
 	return ps_sum(ps, PS_SLOTS_RAW) + ps_sum(ps, PS_SLOTS_SAME);
 }
 
+/**
+ * ps_lent_pages() - pages of a device that mm has
+ * @ps: the device
+ *
+ * Those that lost their slot are among them.
+ *
+ * Return: the number; exact when none is lent or returned meanwhile.
+ */
+s64 ps_lent_pages(struct pmemswap *ps)
+{
+	return ps_sum(ps, PS_LENT) + atomic_long_read(&ps->orphans);
+}
+
 static ssize_t slots_used_show(struct device *dev,
 			       struct device_attribute *attr, char *buf)
 {

@@ -14,9 +14,6 @@
 
 #include "pmemswap.h"
 
-asmlinkage unsigned int ps_hook_swapoff(void);
-void ps_tramp_swapoff(void);
-
 /* swapoff calls it first of all, once no new entry can be allocated. */
 static struct pmem_tier_hook swapoff_hook = {
 	.function = "disable_swap_slots_cache_lock",
@@ -177,7 +174,7 @@ static void ps_swapoff_begins(struct pmemswap *ps)
 asmlinkage unsigned int ps_hook_swapoff(void)
 {
 	pmem_tier_hook_enter(&swapoff_hook);
-	ps_for_each_device(ps_swapoff_begins);
+	ps_each_device(ps_swapoff_begins);
 	pmem_tier_hook_exit(&swapoff_hook);
 	return PMEM_TIER_HOOK_PASS;
 }
@@ -219,8 +216,7 @@ int ps_take_back_enable(void)
 		pr_warn("kernel has no free_swap_and_cache_nr: no page-in by mapping\n");
 		return -EOPNOTSUPP;
 	}
-	static_call_update(ps_free_swap_and_cache_nr,
-			   (typeof(&free_swap_and_cache_nr))addr);
+	static_call_update(ps_free_swap_and_cache_nr, (void *)addr);
 	return pmem_tier_hook_install(&swapoff_hook);
 }
 

@@ -2,7 +2,7 @@
 /*
  * Entry code of pmemswap's hooks.
  */
-#include <pmem_tier/hooks.h>
+#include <pmem_tier/trampoline.S>
 
 PMEM_TIER_TRAMPOLINE ps_tramp_fault ps_hook_fault
 PMEM_TIER_TRAMPOLINE ps_tramp_zswap_store ps_hook_zswap_store

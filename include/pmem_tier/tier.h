@@ -97,6 +97,7 @@ void pmem_tier_idle(void);
 long pmem_tier_alloc(struct pmem_tier *tier, enum pmem_tier_user user);
 void pmem_tier_free(struct pmem_tier *tier, unsigned long index,
 		    enum pmem_tier_user user);
+void pmem_tier_mark_bad(struct pmem_tier *tier, unsigned long index);
 bool __pmem_tier_index_bad(struct pmem_tier *tier, unsigned long index);
 void pmem_tier_copy_in(const struct pmem_tier *tier, unsigned long index,
 		       const void *src);
@@ -167,12 +168,14 @@ static inline bool pmem_tier_index_bad(struct pmem_tier *tier,
  * Return: 0, or -EIO when the media reported an error (a machine check that
  * the copy survived).
  */
-static inline int pmem_tier_copy_out(const struct pmem_tier *tier,
+static inline int pmem_tier_copy_out(struct pmem_tier *tier,
 				     unsigned long index, void *dst)
 {
-	if (copy_mc_to_kernel(dst, pmem_tier_index_addr(tier, index), PAGE_SIZE))
-		return -EIO;
-	return 0;
+	if (likely(!copy_mc_to_kernel(dst, pmem_tier_index_addr(tier, index),
+				      PAGE_SIZE)))
+		return 0;
+	pmem_tier_mark_bad(tier, index);
+	return -EIO;
 }
 
 #endif /* _PMEM_TIER_TIER_H */

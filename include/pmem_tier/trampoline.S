@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Entry code of hooks: a macro for the frontends' assembly files.
+ */
+#include <linux/linkage.h>
+#include <asm/nospec-branch.h>
+#include <asm/unwind_hints.h>
+
+/*
+ * The code that ftrace calls from the first instruction of a hooked function. On
+ * the stack are the return address into that function and above it the one into
+ * its caller. If the handler, a C function with the hooked one's first
+ * argument, returns something without PMEM_TIER_HOOK_PASS, that is what the
+ * caller gets and the hooked function doesn't run; else it runs as ever. Nothing
+ * calls the hooked function here, so there is no recursion to guard against.
+ */
+.macro PMEM_TIER_TRAMPOLINE name handler
+SYM_FUNC_START(\name)
+	pushq	%rbp
+	movq	%rsp, %rbp
+	CALL_DEPTH_ACCOUNT
+	pushq	%rdi
+	subq	$8, %rsp		/* the ABI wants 16-byte alignment */
+	call	\handler
+	movq	-8(%rbp), %rdi
+	leave
+	testl	%eax, %eax
+	js	1f
+	addq	$8, %rsp
+	UNWIND_HINT_FUNC
+	RET
+1:	RET
+SYM_FUNC_END(\name)
+.endm
