@@ -225,6 +225,7 @@ removal_waits()
 {
 	local region remover
 
+	unload_nd_pmem
 	use "$BIG"
 	region=$(basename "$(dirname "$(readlink -f "$ND/devices/$BIG")")")
 	at_exit _write "$ND/drivers/nd_region/bind" "$region"
@@ -260,6 +261,7 @@ appears_later()
 {
 	local region
 
+	unload_nd_pmem
 	use "$BIG"
 	region=$(basename "$(dirname "$(readlink -f "$ND/devices/$BIG")")")
 	_write "$ND/drivers/nd_region/unbind" "$region"
@@ -273,6 +275,23 @@ appears_later()
 }
 
 has_device() { [[ -n $(dev_of "$1") ]]; }
+
+# What the operator or libnvdimm protects isn't written to
+read_only()
+{
+	local region
+
+	region=$(dirname "$(readlink -f "$ND/devices/$BIG")")
+	load_modules
+	push "$region/read_only" 1
+	log_mark
+	same "bind" "$(tier_bind "$BIG")" EROFS
+	says "$BIG: refused: ${region##*/} is read-only" || fail "the log doesn't say why"
+	is_free "$BIG"
+	_write "$region/read_only" 0
+	same "bind" "$(tier_bind "$BIG")" 0
+	is_held "$BIG"
+}
 
 says() { log_since | grep -qF "$1"; }
 
@@ -289,5 +308,6 @@ case_ "no unbind, no rmmod while swap is active" busy_swap
 case_ "no unbind while a filesystem is mounted" busy_mounted
 case_ "ndctl disable-namespace gives it back, but not while swap is active" with_ndctl
 case_ "a namespace that appears later is claimed then" appears_later
+case_ "a read-only region is left alone" read_only
 case_ "unbinding the region waits for swapoff" removal_waits
 cases_done

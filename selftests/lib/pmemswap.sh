@@ -156,6 +156,9 @@ load_nd_pmem()
 	done
 }
 
+# It comes first to a new namespace when it was loaded first
+unload_nd_pmem() { ! loaded nd_pmem || modprobe -r nd_pmem; }
+
 # raw_on NAMESPACE: nd_pmem drives it as it is, whatever is on it. Sets RAW to the device.
 raw_on()
 {
@@ -183,7 +186,9 @@ wipe_namespace()
 	raw_on "$1"
 	wipe_raw "$1"
 	raw_off "$1"
-	echo >"$ND/devices/$1/holder_class"
+	# ENXIO just says that there is no label that could keep it
+	echo >"$ND/devices/$1/holder_class" 2>/dev/null || :
+	same "holder_class of $1" "$(<"$ND/devices/$1/holder_class")" ''
 }
 
 wipe_raw()

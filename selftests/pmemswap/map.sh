@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 1G --nvdimm 512M --nvdimm 256M
 # timeout: 900
-# Page-in by mapping, turned on: data, fork, swapoff with pages lent, giving them back, zswap, bad values.
+# Page-in by mapping, turned on: data, fork, swapoff with pages lent, giving them back, zswap,
+# media errors, bad values.
 
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2317 # cases_done calls them
@@ -134,6 +135,25 @@ with_zswap()
 	idle "$BIG"
 }
 
+# An uncorrectable error in a page that is lent: mm can't handle it, and says so; the page never
+# comes back into the pool
+poisoned()
+{
+	local bad
+
+	start
+	bad=$(tier_stat "$BIG" bad_pages)
+	log_mark
+	tell p poison a 100 1
+	same "MADV_HWPOISON" "$REPLY" ENXIO
+	tell p verify a
+	puppet_end p
+	swap_off "$DEV"
+	same "bad_pages" "$(tier_stat "$BIG" bad_pages)" $((bad + 1))
+	idle "$BIG"
+	same "unbind" "$(tier_unbind "$BIG")" 0
+}
+
 values()
 {
 	local v
@@ -160,5 +180,6 @@ case_ 'swapoff while pages are lent' swapoff_while_lent
 case_ 'giving the namespace back takes them back' unbind_takes_back
 case_ 'swapoff and swapon while pages are lent' swapon_again
 case_ 'with zswap in between' with_zswap
+case_ 'an uncorrectable error in a lent page' poisoned
 case_ 'values that are not accepted' values
 cases_done

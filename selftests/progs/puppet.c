@@ -16,6 +16,7 @@
  *   verify R                      every byte, as filled; 0 where zapped or never filled
  *   survey R                      as verify; "ok INTACT UNREADABLE WRONG" pages
  *   pageout R [FIRST COUNT]       MADV_PAGEOUT
+ *   poison R [FIRST COUNT]        MADV_HWPOISON; "ok 0" or "ok ERROR"
  *   swapped R, present R          pages that are so (/proc/self/pagemap)
  *   zap R [FIRST COUNT]           MADV_DONTNEED (anonymous), MADV_REMOVE (file)
  *   unmap R [FIRST COUNT]         munmap; those pages are not verified any more
@@ -348,6 +349,10 @@ static void do_range(struct region *r, const char *cmd, uint64_t first, uint64_t
 	}
 	if (!strcmp(cmd, "pageout")) {
 		ret = madvise(addr, size, MADV_PAGEOUT);
+	} else if (!strcmp(cmd, "poison")) {
+		ret = madvise(addr, size, MADV_HWPOISON);
+		reply(true, "%s", ret ? strerrorname_np(errno) : "0");
+		return;
 	} else if (!strcmp(cmd, "zap")) {
 		ret = madvise(addr, size, r->file ? MADV_REMOVE : MADV_DONTNEED);
 		do_mark(r, first, count, false);
@@ -411,7 +416,7 @@ static void command(int argc, char **argv)
 	} else if (!strcmp(cmd, "survey")) {
 		do_survey(r);
 	} else if (!strcmp(cmd, "pageout") || !strcmp(cmd, "zap") ||
-		   !strcmp(cmd, "unmap")) {
+		   !strcmp(cmd, "poison") || !strcmp(cmd, "unmap")) {
 		do_range(r, cmd, first, count);
 	} else if (!strcmp(cmd, "swapped")) {
 		do_count(r, 62);
