@@ -10,10 +10,13 @@
 /* The old content of a slot is nobody's any more. */
 static __always_inline void drop(struct pmemswap *ps, unsigned long word)
 {
+	if (likely(slot_kind(word) == SLOT_RAW)) {
+		ps_count(ps, PS_SLOTS_RAW, -1);
+		pmem_tier_free(ps->tier, slot_payload(word), PMEM_TIER_SWAP);
+		return;
+	}
 	switch (slot_kind(word)) {
 	case SLOT_RAW:
-		pmem_tier_free(ps->tier, slot_payload(word), PMEM_TIER_SWAP);
-		ps_count(ps, PS_SLOTS_RAW, -1);
 		break;
 	case SLOT_SAME:
 		ps_count(ps, PS_SLOTS_SAME, -1);
