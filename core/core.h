@@ -138,6 +138,9 @@ int tier_quiesce(struct device *dev);
 void tier_withdraw(struct tier_ns *ns);
 void tier_client_page_free(struct tier_ns *ns, struct page *page);
 
+/* features.c */
+ssize_t tier_features_emit(char *buf);
+
 /* sysfs.c */
 int tier_sysfs_init(void);
 void tier_sysfs_exit(void);

@@ -40,14 +40,7 @@ static unsigned long find_kallsyms(void)
 	return addr - offset;
 }
 
-/**
- * pmem_tier_symbol() - address of an unexported symbol of the kernel
- * @name: its name
- *
- * Context: process context, may sleep.
- * Return: the address, or 0.
- */
-unsigned long pmem_tier_symbol(const char *name)
+static unsigned long find_symbol(const char *name)
 {
 	static bool tried;
 
@@ -62,17 +55,36 @@ unsigned long pmem_tier_symbol(const char *name)
 		return 0;
 	return static_call(kallsyms_lookup)(name);
 }
+
+/**
+ * pmem_tier_symbol() - address of an unexported function of the kernel
+ * @feature: what it is for: off when there is no such function
+ * @name: its name
+ *
+ * Context: process context, may sleep.
+ * Return: the address, for static_call_update(), or NULL.
+ */
+void *pmem_tier_symbol(struct pmem_tier_feature *feature, const char *name)
+{
+	unsigned long addr = find_symbol(name);
+
+	if (!addr)
+		pmem_tier_feature_off(feature, "the kernel has no", name, 0);
+	return (void *)addr;
+}
 EXPORT_SYMBOL_GPL(pmem_tier_symbol);
 
 /**
  * pmem_tier_hook_install() - put a hook in place
- * @hook: the hook, function, purpose and trampoline set
+ * @hook: the hook, function and trampoline set
+ * @feature: what it is for: off when this fails
  *
  * Context: process context, may sleep.
  * Return: 0 or a negative error: -ENOENT when the kernel has no such function or
  * ftrace can't reach it, -EBUSY when something else hooked it (a livepatch).
  */
-int pmem_tier_hook_install(struct pmem_tier_hook *hook)
+int pmem_tier_hook_install(struct pmem_tier_hook *hook,
+			   struct pmem_tier_feature *feature)
 {
 	int err;
 
@@ -87,8 +99,8 @@ int pmem_tier_hook_install(struct pmem_tier_hook *hook)
 	if (err) {
 		ftrace_free_filter(&hook->ops);
 		free_percpu(hook->inside);
-		pr_warn("can't hook %s: error %d: no %s\n", hook->function,
-			err, hook->purpose);
+		pmem_tier_feature_off(feature, "can't hook", hook->function,
+				      err);
 		return err;
 	}
 	hook->installed = true;

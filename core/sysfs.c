@@ -177,6 +177,14 @@ void tier_sysfs_del(struct tier_ns *ns)
 	kobject_del(&ns->kobj);
 }
 
+static ssize_t features_show(struct kobject *kobj, struct kobj_attribute *attr,
+			     char *buf)
+{
+	return tier_features_emit(buf);
+}
+
+static struct kobj_attribute features_attr = __ATTR_RO(features);
+
 /**
  * tier_sysfs_init() - make /sys/kernel/pmem_tier
  *
@@ -185,8 +193,15 @@ void tier_sysfs_del(struct tier_ns *ns)
  */
 int tier_sysfs_init(void)
 {
+	int err;
+
 	tier_root = kobject_create_and_add("pmem_tier", kernel_kobj);
-	return tier_root ? 0 : -ENOMEM;
+	if (!tier_root)
+		return -ENOMEM;
+	err = sysfs_create_file(tier_root, &features_attr.attr);
+	if (err)
+		kobject_put(tier_root);
+	return err;
 }
 
 /**

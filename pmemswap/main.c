@@ -122,8 +122,8 @@ static int ps_quiesce(struct pmem_tier *tier)
 	else
 		ps->closing = true;
 	mutex_unlock(&ps->disk->open_mutex);
-	if (!err)
-		ps_drain(ps);
+	if (!err && ps_drain(ps))
+		ps_report_holders(ps);
 	return err;
 }
 
@@ -156,9 +156,10 @@ static int __init pmemswap_init(void)
 	err = ps_take_back_init();
 	if (err)
 		goto out_bounce;
+	ps_map_in_init();
 	err = pmem_tier_register_client(&client);
 	if (err)
-		goto out_take_back;
+		goto out_map_in;
 	err = ps_hibernate_init();
 	if (err)
 		goto out_client;
@@ -167,7 +168,8 @@ static int __init pmemswap_init(void)
 out_client:
 	pmem_tier_unregister_client(&client);
 	ps_devices_gone();
-out_take_back:
+out_map_in:
+	ps_map_in_exit();
 	ps_take_back_exit();
 out_bounce:
 	ps_bounce_exit();

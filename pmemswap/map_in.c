@@ -27,7 +27,6 @@
  * the page (if it then refuses, the page is written to the slot after all).
  */
 
-#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
 #include <linux/module.h>
@@ -38,26 +37,25 @@
 #include <linux/swapops.h>
 #include <linux/userfaultfd_k.h>
 #include <linux/vmstat.h>
-#include <pmem_tier/hooks.h>
 
 #include "pmemswap.h"
+#include "trace.h"
 
 static struct pmem_tier_hook fault_hook = {
 	.function = "do_swap_page",
-	.purpose = "page-in by mapping (page-ins copy)",
 	.trampoline = ps_tramp_fault,
 };
 
 /* Without it a slot could be mapped whose newer data is in zswap. */
 static struct pmem_tier_hook zswap_hook = {
 	.function = "zswap_store",
-	.purpose = "page-in by mapping (page-ins copy)",
 	.trampoline = ps_tramp_zswap_store,
 };
 
 DEFINE_STATIC_CALL_NULL(ps_get_swap_device, get_swap_device);
 
-static unsigned long root_memcg;
+/* Without it all page-ins copy. */
+struct pmem_tier_feature ps_map_in_feature = { .name = "map_in" };
 
 /* enable_lock makes installing the hooks one step, and protects slots_found. */
 static DEFINE_MUTEX(enable_lock);
@@ -77,35 +75,50 @@ struct window {
 	unsigned int nr;
 };
 
-/* The page of a slot becomes mm's, if it may. Under the page table lock. */
-static struct page *lend(struct pmemswap *ps, struct swap_info_struct *si,
-			 unsigned long offset)
+/* May this slot be lent? Under its lock. */
+static enum ps_fallback may_lend(struct pmemswap *ps,
+				 struct swap_info_struct *si,
+				 unsigned long word)
 {
-	struct slot *slot = &ps->slots[offset];
-	unsigned long word, page;
-
-	/* One reference, ours, and not in the swap cache nor on its way there. */
-	if (READ_ONCE(si->swap_map[offset]) != 1 ||
-	    test_bit(offset, si->zeromap))
-		return NULL;
-
-	slot_lock(slot);
-	word = slot_get(slot);
-	page = slot_payload(word);
+	if (slot_kind(word) != SLOT_RAW)
+		return PS_FALLBACK_FILLED;
 	/*
 	 * swapoff clears SWP_WRITEOK, and then ps_swapoff_begins() looks at each
 	 * slot under its lock: either it finds this one lent, or it was there
 	 * before and the flag is seen to be clear here.
 	 */
-	if (slot_kind(word) != SLOT_RAW ||
-	    !(READ_ONCE(si->flags) & SWP_WRITEOK) ||
-	    pmem_tier_index_bad(ps->tier, page)) {
-		slot_unlock(slot);
-		return NULL;
-	}
-	slot_set(slot, slot_word(SLOT_LENT, page));
+	if (!(READ_ONCE(si->flags) & SWP_WRITEOK))
+		return PS_FALLBACK_SWAPOFF;
+	if (pmem_tier_index_bad(ps->tier, slot_payload(word)))
+		return PS_FALLBACK_MEDIA;
+	return PS_FALLBACK_NONE;
+}
+
+/* The page of a slot becomes mm's, if it may. Under the page table lock. */
+static enum ps_fallback lend(struct pmemswap *ps, struct swap_info_struct *si,
+			     unsigned long offset, struct page **page)
+{
+	unsigned char refs = READ_ONCE(si->swap_map[offset]);
+	struct slot *slot = &ps->slots[offset];
+	enum ps_fallback reason;
+	unsigned long word;
+
+	/* One reference, ours, and not in the swap cache nor on its way there. */
+	if (refs != 1)
+		return refs & SWAP_HAS_CACHE ? PS_FALLBACK_CACHED :
+					       PS_FALLBACK_SHARED;
+	if (test_bit(offset, si->zeromap))
+		return PS_FALLBACK_FILLED;
+
+	slot_lock(slot);
+	word = slot_get(slot);
+	reason = may_lend(ps, si, word);
+	if (!reason)
+		slot_set(slot, slot_word(SLOT_LENT, slot_payload(word)));
 	slot_unlock(slot);
-	return pmem_tier_index_page(ps->tier, page);
+	if (!reason)
+		*page = pmem_tier_index_page(ps->tier, slot_payload(word));
+	return reason;
 }
 
 /* Make the pmem page a fresh, exclusive, anonymous page with one reference. */
@@ -115,9 +128,9 @@ static void make_anon(struct page *page, struct vm_area_struct *vma,
 	page->flags |= BIT(PG_uptodate) | BIT(PG_swapbacked) |
 		       BIT(PG_anon_exclusive);
 	page->index = linear_page_index(vma, address);
-	set_page_private(page, entry.val);
+	page->zone_device_data = (void *)entry.val;
 	atomic_set(&page->_mapcount, 0);
-	page->memcg_data = root_memcg;
+	ps_charge_lent(page);
 	/* As __folio_set_anon(): page_idle may look at any time. */
 	WRITE_ONCE(page->mapping, (struct address_space *)
 		   ((unsigned long)vma->anon_vma + PAGE_MAPPING_ANON));
@@ -152,20 +165,23 @@ static pte_t make_pte(struct page *page, struct vm_area_struct *vma,
 	return pte;
 }
 
-/* Map one page; false when it has to come in some other way. */
-static bool map_one(struct pmemswap *ps, struct swap_info_struct *si,
-		    struct vm_area_struct *vma, unsigned long address,
-		    pte_t *ptep, bool write, bool around)
+/* Map one page, or say why it has to come in some other way. */
+static enum ps_fallback map_one(struct pmemswap *ps,
+				struct swap_info_struct *si,
+				struct vm_area_struct *vma,
+				unsigned long address, pte_t *ptep, bool write,
+				bool around)
 {
 	pte_t swp_pte = ptep_get(ptep), pte;
 	swp_entry_t entry = pte_to_swp_entry(swp_pte);
+	enum ps_fallback reason;
 	struct page *page;
 
 	if (!pte_swp_exclusive(swp_pte))
-		return false;
-	page = lend(ps, si, swp_offset(entry));
-	if (!page)
-		return false;
+		return PS_FALLBACK_SHARED;
+	reason = lend(ps, si, swp_offset(entry), &page);
+	if (reason)
+		return reason;
 	make_anon(page, vma, address, entry);
 	pte = make_pte(page, vma, swp_pte);
 	if (write && pte_write(pte))
@@ -174,7 +190,7 @@ static bool map_one(struct pmemswap *ps, struct swap_info_struct *si,
 	if (around)
 		pte = pte_mkold(pte);
 	set_pte_at(vma->vm_mm, address, ptep, pte);
-	return true;
+	return PS_FALLBACK_NONE;
 }
 
 static bool is_ours(pte_t pte, int type)
@@ -212,51 +228,59 @@ static unsigned int map_around(struct pmemswap *ps, struct swap_info_struct *si,
 
 	for (i = 0; i < w->nr; i++)
 		if (is_ours(ptep_get(w->pte + i), type))
-			mapped += map_one(ps, si, w->vma,
-					  w->first + i * PAGE_SIZE, w->pte + i,
-					  false, true);
+			mapped += !map_one(ps, si, w->vma,
+					   w->first + i * PAGE_SIZE, w->pte + i,
+					   false, true);
 	return mapped;
 }
 
-static bool map_in(struct vm_fault *vmf, struct pmemswap *ps,
-		   struct swap_info_struct *si, swp_entry_t entry)
+/* The window that was mapped becomes mm's business. Under the page table lock. */
+static void account(struct pmemswap *ps, struct vm_area_struct *vma,
+		    struct page *page, unsigned int mapped)
+{
+	pmem_tier_lent(ps->tier, page, mapped);
+	__lruvec_stat_mod_folio(page_folio(page), NR_ANON_MAPPED, mapped);
+	/* add_mm_counter() wants an unexported tracepoint. */
+	percpu_counter_add(&vma->vm_mm->rss_stat[MM_ANONPAGES], mapped);
+	percpu_counter_add(&vma->vm_mm->rss_stat[MM_SWAPENTS], -(s64)mapped);
+}
+
+static enum ps_fallback map_in(struct vm_fault *vmf, struct pmemswap *ps,
+			       struct swap_info_struct *si, swp_entry_t entry)
 {
 	bool write = vmf->flags & FAULT_FLAG_WRITE;
 	struct vm_area_struct *vma = vmf->vma;
 	unsigned int pages = READ_ONCE(ps->fault_around_pages);
 	unsigned long address = vmf->address & PAGE_MASK;
+	enum ps_fallback reason = PS_FALLBACK_RACE;
 	unsigned int mapped;
 	struct window w;
-	struct page *page;
 	pte_t *ptep = vmf->pte;
 
 	if (READ_ONCE(ps->map_faults) < (write ? PS_MAP_ALL : PS_MAP_READ))
-		return false;
+		return PS_FALLBACK_OFF;
 	if (vma->vm_flags & (VM_LOCKED | VM_DROPPABLE | VM_SHADOW_STACK))
-		return false;
+		return PS_FALLBACK_VMA;
 
 	/*
 	 * handle_pte_fault() has called pte_offset_map_nolock(): the page table
 	 * stays (under RCU), ptl is its lock. do_swap_page() would unmap it.
 	 */
 	spin_lock(vmf->ptl);
-	if (!pte_same(ptep_get(ptep), vmf->orig_pte) ||
-	    !map_one(ps, si, vma, address, ptep, write, false)) {
+	if (pte_same(ptep_get(ptep), vmf->orig_pte))
+		reason = map_one(ps, si, vma, address, ptep, write, false);
+	if (reason) {
 		spin_unlock(vmf->ptl);
-		return false;
+		return reason;
 	}
-	page = pte_page(ptep_get(ptep));
 	mapped = 1;
 	if (pages > 1) {
 		set_window(&w, vmf, ptep, pages);
 		mapped += map_around(ps, si, &w, swp_type(entry));
 	}
 	WRITE_ONCE(ps->si, si);
-	pmem_tier_lent(ps->tier, page, mapped);
-	__lruvec_stat_mod_folio(page_folio(page), NR_ANON_MAPPED, mapped);
-	/* add_mm_counter() wants an unexported tracepoint. */
-	percpu_counter_add(&vma->vm_mm->rss_stat[MM_ANONPAGES], mapped);
-	percpu_counter_add(&vma->vm_mm->rss_stat[MM_SWAPENTS], -(s64)mapped);
+	account(ps, vma, pte_page(ptep_get(ptep)), mapped);
+	__acquire(RCU);	/* for sparse: it was handle_pte_fault() */
 	pte_unmap_unlock(ptep, vmf->ptl);
 
 	/* What was swapped out is back, as far as vmstat and sar are concerned. */
@@ -264,7 +288,8 @@ static bool map_in(struct vm_fault *vmf, struct pmemswap *ps,
 	ps_count(ps, PS_MAPPED_IN, 1);
 	ps_count(ps, PS_MAPPED_AROUND, mapped - 1);
 	ps_count(ps, PS_LENT, mapped);
-	return true;
+	trace_map_in(ps->id, swp_offset(entry), address, mapped, write);
+	return PS_FALLBACK_NONE;
 }
 
 /* The swap device that an entry is of, if it is one of ours. */
@@ -298,8 +323,17 @@ asmlinkage unsigned int ps_hook_fault(struct vm_fault *vmf)
 	if (!si)
 		goto out;
 	ps = si_to_ps(si);
-	if (ps && map_in(vmf, ps, si, entry))
-		ret = 0;
+	if (ps) {
+		enum ps_fallback reason = map_in(vmf, ps, si, entry);
+
+		if (!reason) {
+			ret = 0;
+		} else {
+			ps_count(ps, PS_FALLBACKS + reason, 1);
+			trace_map_fallback(ps->id, swp_offset(entry),
+					   vmf->address, reason);
+		}
+	}
 	percpu_ref_put(&si->users);
 out:
 	pmem_tier_hook_exit(&fault_hook);
@@ -328,19 +362,19 @@ asmlinkage unsigned int ps_hook_zswap_store(struct folio *folio)
 
 static int resolve(void)
 {
-	unsigned long addr = pmem_tier_symbol("get_swap_device");
-	struct cgroup_subsys_state *css;
+	void *get = pmem_tier_symbol(&ps_map_in_feature, "get_swap_device");
 
-	if (!addr) {
-		pr_warn("kernel has no get_swap_device: no page-in by mapping\n");
+	if (!get)
 		return -EOPNOTSUPP;
-	}
-	static_call_update(ps_get_swap_device, (void *)addr);
-	/* The root cgroup's own: constant, so no RCU. */
-	css = rcu_dereference_protected(memory_cgrp_subsys.root->cgrp.subsys[memory_cgrp_id],
-					true);
-	root_memcg = (unsigned long)mem_cgroup_from_css(css);
-	return 0;
+	static_call_update(ps_get_swap_device, get);
+	return ps_charge_init();
+}
+
+static void disable(void)
+{
+	pmem_tier_hook_remove(&fault_hook);
+	pmem_tier_hook_remove(&zswap_hook);
+	ps_take_back_disable();
 }
 
 static int install(void)
@@ -351,11 +385,11 @@ static int install(void)
 		return err;
 	err = ps_take_back_enable();
 	if (!err && IS_ENABLED(CONFIG_ZSWAP))
-		err = pmem_tier_hook_install(&zswap_hook);
+		err = pmem_tier_hook_install(&zswap_hook, &ps_map_in_feature);
 	if (!err)
-		err = pmem_tier_hook_install(&fault_hook);
+		err = pmem_tier_hook_install(&fault_hook, &ps_map_in_feature);
 	if (err)
-		ps_map_in_exit();
+		disable();
 	return err ? -EOPNOTSUPP : 0;
 }
 
@@ -389,12 +423,24 @@ int ps_map_in_enable(void)
 	slots_found = false;
 	ps_each_device(look_for_slots);
 	if (slots_found) {
-		ps_map_in_exit();
+		disable();
 		err = -EBUSY;
+		goto out;
 	}
+	pmem_tier_feature_on(&ps_map_in_feature);
 out:
 	mutex_unlock(&enable_lock);
 	return err;
+}
+
+/**
+ * ps_map_in_init() - set up page-in by mapping, not in use yet
+ *
+ * Context: process context, may sleep.
+ */
+void ps_map_in_init(void)
+{
+	pmem_tier_feature_add(&ps_map_in_feature);
 }
 
 /**
@@ -406,7 +452,6 @@ out:
  */
 void ps_map_in_exit(void)
 {
-	pmem_tier_hook_remove(&fault_hook);
-	pmem_tier_hook_remove(&zswap_hook);
-	ps_take_back_disable();
+	disable();
+	pmem_tier_feature_del(&ps_map_in_feature);
 }

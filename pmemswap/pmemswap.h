@@ -7,11 +7,39 @@
 
 #include <linux/blkdev.h>
 #include <linux/llist.h>
+#include <linux/mm_types.h>
 #include <linux/percpu.h>
 #include <linux/workqueue.h>
+#include <pmem_tier/hooks.h>
 #include <pmem_tier/tier.h>
 
 #include "slots.h"
+
+/**
+ * enum ps_fallback - why a swap fault doesn't map, and copies
+ * @PS_FALLBACK_NONE: it maps
+ * @PS_FALLBACK_OFF: map_faults says so
+ * @PS_FALLBACK_VMA: mlocked, droppable or a shadow stack
+ * @PS_FALLBACK_SHARED: several processes, or a file in tmpfs, refer to the entry
+ * @PS_FALLBACK_CACHED: the page is in the swap cache
+ * @PS_FALLBACK_FILLED: the slot has no page: same-filled
+ * @PS_FALLBACK_SWAPOFF: swapoff is under way
+ * @PS_FALLBACK_MEDIA: the slot's page is bad
+ * @PS_FALLBACK_RACE: another thread was faster
+ * @PS_NR_FALLBACKS: number of them
+ */
+enum ps_fallback {
+	PS_FALLBACK_NONE,
+	PS_FALLBACK_OFF,
+	PS_FALLBACK_VMA,
+	PS_FALLBACK_SHARED,
+	PS_FALLBACK_CACHED,
+	PS_FALLBACK_FILLED,
+	PS_FALLBACK_SWAPOFF,
+	PS_FALLBACK_MEDIA,
+	PS_FALLBACK_RACE,
+	PS_NR_FALLBACKS,
+};
 
 /**
  * enum ps_stat - what is counted, per CPU
@@ -28,6 +56,7 @@
  * @PS_FAILED_WRITE_MEDIA: page writes failed by the media
  * @PS_SLOTS_RAW: change in the number of raw slots
  * @PS_SLOTS_SAME: change in the number of same-filled slots
+ * @PS_FALLBACKS: the first of faults that didn't map, by enum ps_fallback
  * @PS_NR_STATS: number of them
  */
 enum ps_stat {
@@ -44,7 +73,8 @@ enum ps_stat {
 	PS_FAILED_WRITE_MEDIA,
 	PS_SLOTS_RAW,
 	PS_SLOTS_SAME,
-	PS_NR_STATS,
+	PS_FALLBACKS,
+	PS_NR_STATS = PS_FALLBACKS + PS_NR_FALLBACKS,
 };
 
 struct ps_stats {
@@ -138,7 +168,16 @@ asmlinkage unsigned int ps_hook_fault(struct vm_fault *vmf);
 asmlinkage unsigned int ps_hook_zswap_store(struct folio *folio);
 asmlinkage unsigned int ps_hook_swapoff(void);
 
+/* charge.c */
+int ps_charge_init(void);
+void ps_charge_lent(struct page *page);
+struct mem_cgroup *ps_charge_find(swp_entry_t entry);
+bool ps_charge_move(struct page *page, struct mem_cgroup *memcg);
+void ps_charge_stay(struct page *page);
+
 /* map_in.c */
+extern struct pmem_tier_feature ps_map_in_feature;
+void ps_map_in_init(void);
 int ps_map_in_enable(void);
 void ps_map_in_exit(void);
 
@@ -148,12 +187,16 @@ int ps_take_back_init(void);
 void ps_take_back_exit(void);
 void ps_take_back_setup(struct pmemswap *ps);
 void ps_page_free(struct pmem_tier *tier, struct page *page);
-
+struct mem_cgroup *ps_lent_memcg(struct pmemswap *ps, struct page *page);
 int ps_take_back_enable(void);
 void ps_take_back_disable(void);
 
 /* drain.c */
-void ps_drain(struct pmemswap *ps);
+s64 ps_drain(struct pmemswap *ps);
+int ps_drain_wait(struct pmemswap *ps);
+
+/* holders.c */
+void ps_report_holders(struct pmemswap *ps);
 
 /* hibernate.c */
 bool ps_hibernating(void);

@@ -6,6 +6,7 @@
 #include <linux/string.h>
 
 #include "pmemswap.h"
+#include "trace.h"
 
 /* The old content of a slot is nobody's any more. */
 static __always_inline void drop(struct pmemswap *ps, unsigned long word)
@@ -112,8 +113,11 @@ blk_status_t ps_store(struct pmemswap *ps, unsigned long index,
 		drop(ps, slot_exchange(slot, slot_word(SLOT_SAME, value)));
 		ps_count(ps, PS_SLOTS_SAME, 1);
 		ps_count(ps, PS_SAME_FILLED, 1);
+		trace_slot_write(ps->id, index, true, 0);
 	} else {
 		status = store_raw(ps, slot, src);
+		trace_slot_write(ps->id, index, false,
+				 blk_status_to_errno(status));
 		if (status)
 			return status;
 	}

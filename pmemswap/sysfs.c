@@ -93,6 +93,15 @@ PS_STAT_ATTR(failed_write_full_pages, PS_FAILED_WRITE_FULL);
 PS_STAT_ATTR(failed_read_media_pages, PS_FAILED_READ_MEDIA);
 PS_STAT_ATTR(failed_write_media_pages, PS_FAILED_WRITE_MEDIA);
 
+PS_STAT_ATTR(fallback_off, PS_FALLBACKS + PS_FALLBACK_OFF);
+PS_STAT_ATTR(fallback_vma, PS_FALLBACKS + PS_FALLBACK_VMA);
+PS_STAT_ATTR(fallback_shared, PS_FALLBACKS + PS_FALLBACK_SHARED);
+PS_STAT_ATTR(fallback_cached, PS_FALLBACKS + PS_FALLBACK_CACHED);
+PS_STAT_ATTR(fallback_filled, PS_FALLBACKS + PS_FALLBACK_FILLED);
+PS_STAT_ATTR(fallback_swapoff, PS_FALLBACKS + PS_FALLBACK_SWAPOFF);
+PS_STAT_ATTR(fallback_media, PS_FALLBACKS + PS_FALLBACK_MEDIA);
+PS_STAT_ATTR(fallback_race, PS_FALLBACKS + PS_FALLBACK_RACE);
+
 static const char * const map_faults_names[] = {
 	[PS_MAP_OFF] = "off",
 	[PS_MAP_READ] = "read",
@@ -158,6 +167,22 @@ static ssize_t fault_around_pages_store(struct device *dev,
 }
 static DEVICE_ATTR_RW(fault_around_pages);
 
+static ssize_t drain_store(struct device *dev, struct device_attribute *attr,
+			   const char *buf, size_t count)
+{
+	struct pmemswap *ps = dev_to_ps(dev);
+	int err;
+
+	if (!sysfs_streq(buf, "1")) {
+		pr_err("%s: drain: \"%.*s\" not accepted: expected 1\n",
+		       ps->disk->disk_name, (int)strcspn(buf, "\n"), buf);
+		return -EINVAL;
+	}
+	err = ps_drain_wait(ps);
+	return err ?: count;
+}
+static DEVICE_ATTR_WO(drain);
+
 static struct attribute *ps_attrs[] = {
 	&dev_attr_namespace.attr,
 	&dev_attr_slots_total.attr,
@@ -170,6 +195,15 @@ static struct attribute *ps_attrs[] = {
 	&dev_attr_mapped_in_pages.attr,
 	&dev_attr_mapped_around_pages.attr,
 	&dev_attr_lent_pages.attr,
+	&dev_attr_fallback_off.attr,
+	&dev_attr_fallback_vma.attr,
+	&dev_attr_fallback_shared.attr,
+	&dev_attr_fallback_cached.attr,
+	&dev_attr_fallback_filled.attr,
+	&dev_attr_fallback_swapoff.attr,
+	&dev_attr_fallback_media.attr,
+	&dev_attr_fallback_race.attr,
+	&dev_attr_drain.attr,
 	&dev_attr_map_faults.attr,
 	&dev_attr_fault_around_pages.attr,
 	&dev_attr_discarded_pages.attr,

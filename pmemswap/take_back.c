@@ -4,20 +4,20 @@
  */
 #define pr_fmt(fmt) "pmemswap: " fmt
 
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sort.h>
 #include <linux/static_call.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
-#include <pmem_tier/hooks.h>
 
 #include "pmemswap.h"
+#include "trace.h"
 
 /* swapoff calls it first of all, once no new entry can be allocated. */
 static struct pmem_tier_hook swapoff_hook = {
 	.function = "disable_swap_slots_cache_lock",
-	.purpose = "swapoff while pages are lent",
 	.trampoline = ps_tramp_swapoff,
 };
 
@@ -59,6 +59,7 @@ void ps_page_free(struct pmem_tier *tier, struct page *page)
 
 	BUILD_BUG_ON(sizeof(struct llist_node) !=
 		     sizeof(page->zone_device_data));
+	set_page_private(page, (unsigned long)page->zone_device_data);
 	if (llist_add((struct llist_node *)&page->zone_device_data,
 		      &ps->returned))
 		queue_work(return_wq, &ps->return_work);
@@ -85,6 +86,28 @@ static void orphan_returned(struct pmemswap *ps)
 }
 
 /*
+ * A lent page has in zone_device_data, which mm leaves alone while it migrates the
+ * page, the swap entry it came from. swapoff puts the cgroup there that
+ * the entry was charged to, with a reference, or NO_MEMCG. Swap entries have to fit
+ * into the values of an XArray, so they never have the top bit; kernel addresses do.
+ * Once the page is returned the value is in page->private.
+ */
+#define NO_MEMCG	BIT(BITS_PER_LONG - 1)
+
+static bool is_memcg(unsigned long origin)
+{
+	BUILD_BUG_ON(SWP_TYPE_SHIFT + MAX_SWAPFILES_SHIFT >= BITS_PER_LONG);
+	return origin & NO_MEMCG;
+}
+
+static struct mem_cgroup *to_memcg(unsigned long origin)
+{
+	if (!is_memcg(origin) || origin == NO_MEMCG)
+		return NULL;
+	return (struct mem_cgroup *)origin;
+}
+
+/*
  * A returned page is either still its slot's: then the slot is a raw one again and
  * its swap entry, whose reference the page held, can go; or the slot has left it.
  */
@@ -92,22 +115,64 @@ static void take_back(struct pmemswap *ps, struct page *page)
 {
 	swp_entry_t entry = { .val = page_private(page) };
 	unsigned long index = pmem_tier_page_index(ps->tier, page);
-	struct slot *slot = &ps->slots[swp_offset(entry)];
-	bool held;
+	struct mem_cgroup *memcg = to_memcg(entry.val);
+	bool held = false;
 
-	slot_lock(slot);
-	held = slot_get(slot) == slot_word(SLOT_LENT, index);
-	if (held)
-		slot_set(slot, slot_word(SLOT_RAW, index));
-	slot_unlock(slot);
+	if (!is_memcg(entry.val)) {
+		struct slot *slot = &ps->slots[swp_offset(entry)];
 
+		slot_lock(slot);
+		held = slot_get(slot) == slot_word(SLOT_LENT, index);
+		if (held)
+			slot_set(slot, slot_word(SLOT_RAW, index));
+		slot_unlock(slot);
+	}
+	trace_take_back(ps->id, index, held ? swp_offset(entry) : 0, !held);
 	if (held) {
 		ps_count(ps, PS_LENT, -1);
 		static_call(ps_free_swap_and_cache_nr)(entry, 1);
 		return;
 	}
+	if (memcg)
+		css_put(&memcg->css);
 	pmem_tier_free(ps->tier, index, PMEM_TIER_SWAP);
 	orphan_returned(ps);
+}
+
+/**
+ * ps_lent_memcg() - the cgroup that a lent page belongs to
+ * @ps: the device
+ * @page: the page; the caller has a reference to it
+ *
+ * Context: process context.
+ * Return: the cgroup, with a reference for the caller; NULL when there is none any
+ * more.
+ */
+struct mem_cgroup *ps_lent_memcg(struct pmemswap *ps, struct page *page)
+{
+	unsigned long origin = (unsigned long)READ_ONCE(page->zone_device_data);
+	unsigned long index = pmem_tier_page_index(ps->tier, page);
+	struct mem_cgroup *memcg;
+
+	if (!is_memcg(origin)) {
+		swp_entry_t entry = { .val = origin };
+		struct slot *slot = &ps->slots[swp_offset(entry)];
+		bool held;
+
+		/* Under the lock the entry is this page's. */
+		slot_lock(slot);
+		held = slot_get(slot) == slot_word(SLOT_LENT, index);
+		memcg = held ? ps_charge_find(entry) : NULL;
+		slot_unlock(slot);
+		if (held)
+			return memcg;
+		/* swapoff has just been here. */
+		origin = (unsigned long)READ_ONCE(page->zone_device_data);
+	}
+	memcg = to_memcg(origin);
+	if (memcg)
+		css_get(&memcg->css);
+	return memcg;
 }
 
 static void ps_return_work(struct work_struct *work)
@@ -124,6 +189,39 @@ static void ps_return_work(struct work_struct *work)
 		cond_resched();
 	}
 	pmem_tier_idle();
+}
+
+/* Part a slot from its page, if that is lent. Returns true when it was. */
+static bool orphan_slot(struct pmemswap *ps, struct slot *slot,
+			swp_entry_t entry)
+{
+	struct page *page;
+	bool alive;
+
+	/* Under lock: pairs with lend(), see there. */
+	slot_lock(slot);
+	if (slot_kind(slot_get(slot)) != SLOT_LENT) {
+		slot_unlock(slot);
+		return false;
+	}
+	page = pmem_tier_index_page(ps->tier, slot_payload(slot_get(slot)));
+	/* A page on its way back is charged to nobody any more. */
+	alive = folio_try_get(page_folio(page));
+	if (alive) {
+		struct mem_cgroup *memcg = ps_charge_find(entry);
+
+		WRITE_ONCE(page->zone_device_data,
+			   memcg ?: (void *)NO_MEMCG);
+	}
+	slot_set(slot, slot_word(SLOT_EMPTY, 0));
+	ps_orphan(ps);
+	slot_unlock(slot);
+	if (alive)
+		put_page(page);
+
+	ps_count(ps, PS_LENT, -1);
+	ps_count(ps, PS_SLOTS_RAW, -1);
+	return true;
 }
 
 /*
@@ -145,23 +243,10 @@ static void ps_swapoff_begins(struct pmemswap *ps)
 	ps_orphan(ps);
 
 	for (offset = 1; offset < ps->nr_slots; offset++) {
-		struct slot *slot = &ps->slots[offset];
+		swp_entry_t entry = swp_entry(si->type, offset);
 
-		/* Under lock: pairs with lend(), see there. */
-		slot_lock(slot);
-		if (slot_kind(slot_get(slot)) != SLOT_LENT) {
-			slot_unlock(slot);
-			cond_resched();
-			continue;
-		}
-		slot_set(slot, slot_word(SLOT_EMPTY, 0));
-		ps_orphan(ps);
-		slot_unlock(slot);
-
-		ps_count(ps, PS_LENT, -1);
-		ps_count(ps, PS_SLOTS_RAW, -1);
-		static_call(ps_free_swap_and_cache_nr)
-			(swp_entry(si->type, offset), 1);
+		if (orphan_slot(ps, &ps->slots[offset], entry))
+			static_call(ps_free_swap_and_cache_nr)(entry, 1);
 		cond_resched();
 	}
 	orphan_returned(ps);
@@ -210,14 +295,13 @@ void ps_take_back_exit(void)
  */
 int ps_take_back_enable(void)
 {
-	unsigned long addr = pmem_tier_symbol("free_swap_and_cache_nr");
+	void *free = pmem_tier_symbol(&ps_map_in_feature,
+				      "free_swap_and_cache_nr");
 
-	if (!addr) {
-		pr_warn("kernel has no free_swap_and_cache_nr: no page-in by mapping\n");
+	if (!free)
 		return -EOPNOTSUPP;
-	}
-	static_call_update(ps_free_swap_and_cache_nr, (void *)addr);
-	return pmem_tier_hook_install(&swapoff_hook);
+	static_call_update(ps_free_swap_and_cache_nr, free);
+	return pmem_tier_hook_install(&swapoff_hook, &ps_map_in_feature);
 }
 
 /**

@@ -13,9 +13,26 @@
 #define PMEM_TIER_HOOK_PASS	0x80000000
 
 /**
+ * struct pmem_tier_feature - something that works only on a kernel that has what it takes
+ * @name: in the log and in the file "features"
+ * @state: "idle", "on", or "off: " and why; core's
+ * @node: on core's list
+ */
+struct pmem_tier_feature {
+	const char *name;
+	char state[96];
+	struct list_head node;
+};
+
+void pmem_tier_feature_add(struct pmem_tier_feature *feature);
+void pmem_tier_feature_del(struct pmem_tier_feature *feature);
+void pmem_tier_feature_on(struct pmem_tier_feature *feature);
+void pmem_tier_feature_off(struct pmem_tier_feature *feature, const char *what,
+			   const char *name, int err);
+
+/**
  * struct pmem_tier_hook - one hooked function
  * @function: its name
- * @purpose: what doesn't work without it, for the operator
  * @trampoline: code made by PMEM_TIER_TRAMPOLINE
  * @ops: ftrace's
  * @inside: per CPU, entries to less exits from the handler
@@ -23,7 +40,6 @@
  */
 struct pmem_tier_hook {
 	const char *function;
-	const char *purpose;
 	void (*trampoline)(void);
 	struct ftrace_ops ops;
 	long __percpu *inside;
@@ -41,8 +57,9 @@ static inline void pmem_tier_hook_exit(struct pmem_tier_hook *hook)
 	this_cpu_dec(*hook->inside);
 }
 
-int pmem_tier_hook_install(struct pmem_tier_hook *hook);
+int pmem_tier_hook_install(struct pmem_tier_hook *hook,
+			   struct pmem_tier_feature *feature);
 void pmem_tier_hook_remove(struct pmem_tier_hook *hook);
-unsigned long pmem_tier_symbol(const char *name);
+void *pmem_tier_symbol(struct pmem_tier_feature *feature, const char *name);
 
 #endif /* _PMEM_TIER_HOOKS_H */

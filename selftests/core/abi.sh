@@ -58,7 +58,8 @@ tier_files()
 {
 	use "$BIG"
 	live "$TIER/$BIG" '/sys/kernel/pmem_tier/<namespace>'
-	same "other files" "$(find $TIER -maxdepth 1 -type f)" ''
+	same "other files" "$(find $TIER -maxdepth 1 -type f)" "$TIER/features"
+	documented "$TIER" | grep -qx features || fail "the docs don't have features"
 	[[ $(tier_stat "$BIG" uuid) =~ ^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$ ]] ||
 		fail "uuid: $(tier_stat "$BIG" uuid)"
 }

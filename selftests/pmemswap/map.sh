@@ -3,7 +3,7 @@
 # vm: --mem 1G --nvdimm 512M --nvdimm 256M
 # timeout: 900
 # Page-in by mapping, turned on: data, fork, swapoff with pages lent, giving them back, zswap,
-# media errors, bad values.
+# charging, drain, media errors, bad values.
 
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2317 # cases_done calls them
@@ -154,6 +154,204 @@ poisoned()
 	same "unbind" "$(tier_unbind "$BIG")" 0
 }
 
+# start_in LIMIT: as start, in a cgroup
+start_in()
+{
+	local i
+
+	mapping all 16
+	limited t "$1"
+	puppet p "$CG"
+	tell p map a 16M nohuge
+	tell p fill a 1 random
+	for i in {1..10}; do
+		tell p pageout a
+		tell p swapped a
+		(( REPLY < PAGES )) || break
+	done
+	tell p verify a
+	num "pages lent" "$(stat_of "$DEV" lent_pages)" -gt $(( PAGES * 9 / 10 ))
+}
+
+# Swap until it moves, and then memory, of the same cgroup
+charged()
+{
+	local lent
+
+	start_in 64M
+	lent=$(( $(stat_of "$DEV" lent_pages) * 4096 ))
+	num "memory.swap.current" "$(<"$CG/memory.swap.current")" -ge $lent
+	num "memory.current" "$(<"$CG/memory.current")" -lt $(( 8 << 20 ))
+	swap_off "$DEV"
+	same "unbind" "$(tier_unbind "$BIG")" 0
+	num "memory.current after the move" "$(<"$CG/memory.current")" -ge $lent
+	same "memory.swap.current after the move" "$(<"$CG/memory.swap.current")" 0
+	tell p verify a
+	puppet_end p
+	loop_until 10 uncharged
+}
+
+uncharged() { (( $(<"$CG/memory.current") < 1 << 20 && $(<"$CG/memory.swap.current") == 0 )); }
+
+# Nothing moves where there is no room, and nobody is killed for it
+no_room()
+{
+	start_in 64M
+	swap_off "$DEV"
+	echo 8M >"$CG/memory.max"
+	log_mark
+	same "unbind" "$(tier_unbind "$BIG")" EBUSY
+	log_has "$DEV: [0-9]+ pages are lent still: .* processes: ${_puppet_pid[p]}"
+	same "killed" "$(cg_event "$CG" oom_kill)" 0
+	num "memory.current" "$(<"$CG/memory.current")" -le $(( 8 << 20 ))
+	tell p verify a
+	echo 64M >"$CG/memory.max"
+	same "unbind" "$(tier_unbind "$BIG")" 0
+	tell p verify a
+	puppet_end p
+}
+
+drain()
+{
+	local f
+
+	start_in 64M
+	f=$(ps_attr drain)
+	for v in 0 2 yes ''; do
+		same "drain = '$v'" "$(writing "$f" "$v")" EINVAL
+	done
+	echo off >"$(ps_attr map_faults)"
+	tell p pin a 3 5
+	log_mark
+	same "drain while pages are pinned" "$(writing "$f" 1)" EBUSY
+	log_has "$DEV: 5 pages are lent still: .* processes: ${_puppet_pid[p]}"
+	same "lent_pages" "$(stat_of "$DEV" lent_pages)" 5
+	tell p unpin a
+	same "drain" "$(writing "$f" 1)" 0
+	same "lent_pages" "$(stat_of "$DEV" lent_pages)" 0
+	tell p present a
+	same "pages present" "$REPLY" "$PAGES"
+	num "memory.current" "$(<"$CG/memory.current")" -ge $(( 16 << 20 ))
+	tell p verify a
+	puppet_end p
+	swap_off "$DEV"
+	idle "$BIG"
+}
+
+# fell_back REASON: the counter, since last asked
+declare -A _fell_back=()
+fell_back()
+{
+	local now
+
+	now=$(stat_of "$DEV" "fallback_$1")
+	REPLY=$(( now - ${_fell_back[$1]:-0} ))
+	_fell_back[$1]=$now
+}
+
+fallbacks()
+{
+	mapping all 16
+	puppet p
+	tell p map a 1M nohuge
+	tell p fill a 1 random
+	tell p pageout a
+	tell p forkhold a
+	tell p verify a
+	fell_back shared
+	num "fallback_shared" "$REPLY" -gt 0
+	tell p forkend a
+
+	tell p fill a 2 same
+	tell p pageout a
+	tell p verify a
+	fell_back filled
+	num "fallback_filled" "$REPLY" -gt 0
+
+	echo off >"$(ps_attr map_faults)"
+	tell p fill a 3 random
+	tell p pageout a
+	tell p swapped a
+	num "pages out" "$REPLY" -gt 0
+	tell p verify a
+	fell_back off
+	num "fallback_off" "$REPLY" -gt 0
+	puppet_end p
+	swap_off "$DEV"
+	idle "$BIG"
+}
+
+tracepoints()
+{
+	local dir=/sys/kernel/tracing/instances/pmemswap event
+
+	mkdir "$dir" || skip 'no tracefs'
+	at_exit rmdir "$dir"
+	use "$BIG"
+	_write "$dir/events/pmemswap/enable" 1
+	at_exit _write "$dir/events/pmemswap/enable" 0
+	_write "$(ps_attr map_faults)" all
+	swap_on "$DEV"
+	puppet p
+	tell p map a 1M nohuge
+	tell p fill a 1 random
+	tell p pageout a
+	tell p verify a
+	echo 1 >"$(ps_attr drain)"
+	tell p pageout a
+	tell p forkhold a
+	tell p verify a
+	tell p forkend a
+	puppet_end p
+	swap_off "$DEV"
+	idle "$BIG"
+	for event in slot_write map_in map_fallback take_back drain; do
+		grep -q " $event: $DEV " "$dir/trace" || fail "there was no $event"
+	done
+	grep -q ' map_fallback: .* reason=shared' "$dir/trace" || fail "no reason"
+}
+
+features()
+{
+	use "$BIG"
+	same "features" "$(<$TIER/features)" "map_in: idle"
+	_write "$(ps_attr map_faults)" read
+	same "features" "$(<$TIER/features)" "map_in: on"
+	rmmod pmemswap
+	same "features" "$(<$TIER/features)" ''
+}
+
+# All of a device is mapped, and then as much again is wanted: the kernel moves on to the next device
+no_dead_end()
+{
+	[[ -n $SMALL ]] || skip "needs 2 namespaces"
+	load_modules "claim=$BIG,$SMALL" size=24M,128M
+	DEV=$(dev_of "$BIG")
+	push /proc/sys/vm/page-cluster 0
+	_write "$(ps_attr map_faults)" all
+	swap_on "$(dev_of "$SMALL")" -p 1
+	swap_on "$DEV" -p 10
+	limited t 16M
+	puppet p "$CG"
+	tell p map a 20M nohuge
+	tell p fill a 1 random
+	tell p pageout a
+	tell p verify a
+	num "pages lent" "$(stat_of pmemswap0 lent_pages)" -gt 3000
+	tell p map b 40M nohuge
+	tell p fill b 2 random
+	tell p verify a
+	tell p verify b
+	same "killed" "$(cg_event "$CG" oom_kill)" 0
+	num "pages on the second device" "$(stat_of "$(dev_of "$SMALL")" written_pages)" -gt 3000
+	same "writes failed" "$(stat_of "$DEV" failed_write_full_pages)" 0
+	puppet_end p
+	swap_off "$DEV"
+	swap_off "$(dev_of "$SMALL")"
+	idle "$BIG"
+	idle "$SMALL"
+}
+
 values()
 {
 	local v
@@ -181,5 +379,12 @@ case_ 'giving the namespace back takes them back' unbind_takes_back
 case_ 'swapoff and swapon while pages are lent' swapon_again
 case_ 'with zswap in between' with_zswap
 case_ 'an uncorrectable error in a lent page' poisoned
+case_ 'charged as swap, and as memory when it moves' charged
+case_ 'a cgroup without room for what comes back' no_room
+case_ 'drain, also with pinned pages' drain
+case_ 'faults that copy say why' fallbacks
+case_ 'tracepoints' tracepoints
+case_ 'features' features
+case_ 'a device full of lent pages' no_dead_end
 case_ 'values that are not accepted' values
 cases_done

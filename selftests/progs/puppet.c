@@ -17,6 +17,8 @@
  *   survey R                      as verify; "ok INTACT UNREADABLE WRONG" pages
  *   pageout R [FIRST COUNT]       MADV_PAGEOUT
  *   poison R [FIRST COUNT]        MADV_HWPOISON; "ok 0" or "ok ERROR"
+ *   pin R [FIRST COUNT]           vmsplice into a pipe: at most 16 pages, one range at a time
+ *   unpin R                       close the pipe
  *   swapped R, present R          pages that are so (/proc/self/pagemap)
  *   zap R [FIRST COUNT]           MADV_DONTNEED (anonymous), MADV_REMOVE (file)
  *   unmap R [FIRST COUNT]         munmap; those pages are not verified any more
@@ -35,6 +37,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "common.h"
@@ -337,6 +340,33 @@ static void do_mark(struct region *r, uint64_t first, uint64_t count, bool gone)
 	}
 }
 
+static int pin_pipe[2] = { -1, -1 };
+
+static void do_pin(struct region *r, uint64_t first, uint64_t count)
+{
+	struct iovec iov = {
+		.iov_base = r->addr + first * PAGE,
+		.iov_len = count * PAGE,
+	};
+
+	if (pin_pipe[0] >= 0 || first + count > r->pages || count > 16) {
+		reply(false, "range");
+		return;
+	}
+	if (pipe(pin_pipe))
+		die("pipe");
+	reply(vmsplice(pin_pipe[1], &iov, 1, 0) == (ssize_t)iov.iov_len, "pinned");
+}
+
+static void do_unpin(void)
+{
+	close(pin_pipe[0]);
+	close(pin_pipe[1]);
+	pin_pipe[0] = -1;
+	pin_pipe[1] = -1;
+	reply(true, "unpinned");
+}
+
 static void do_range(struct region *r, const char *cmd, uint64_t first, uint64_t count)
 {
 	unsigned char *addr = r->addr + first * PAGE;
@@ -418,6 +448,10 @@ static void command(int argc, char **argv)
 	} else if (!strcmp(cmd, "pageout") || !strcmp(cmd, "zap") ||
 		   !strcmp(cmd, "poison") || !strcmp(cmd, "unmap")) {
 		do_range(r, cmd, first, count);
+	} else if (!strcmp(cmd, "pin")) {
+		do_pin(r, first, count);
+	} else if (!strcmp(cmd, "unpin")) {
+		do_unpin();
 	} else if (!strcmp(cmd, "swapped")) {
 		do_count(r, 62);
 	} else if (!strcmp(cmd, "present")) {

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Charging: whose DRAM it is when a lent page moves there.
+ *
+ * A lent page is charged as swap: its swap entry keeps the charge it had. It carries
+ * the root cgroup, which isn't charged for anything. On its way to DRAM it is charged as
+ * memory to the cgroup that the entry is charged to, within its limits; migration
+ * hands that charge to the new page.
+ */
+#define pr_fmt(fmt) "pmemswap: " fmt
+
+#include <linux/memcontrol.h>
+#include <linux/sched/mm.h>
+#include <linux/static_call.h>
+#include <linux/swap_cgroup.h>
+#include <linux/swapops.h>
+
+#include "pmemswap.h"
+
+DEFINE_STATIC_CALL_NULL(ps_lookup_swap_cgroup_id, lookup_swap_cgroup_id);
+DEFINE_STATIC_CALL_NULL(ps_mem_cgroup_from_id, mem_cgroup_from_id);
+DEFINE_STATIC_CALL_NULL(ps_mem_cgroup_charge, __mem_cgroup_charge);
+DEFINE_STATIC_CALL_NULL(ps_mem_cgroup_uncharge, __mem_cgroup_uncharge);
+
+static unsigned long root_memcg;
+
+/**
+ * ps_charge_init() - find what charging takes
+ *
+ * Context: process context, may sleep.
+ * Return: 0, or -EOPNOTSUPP: then no page may be lent.
+ */
+int ps_charge_init(void)
+{
+	struct pmem_tier_feature *f = &ps_map_in_feature;
+	void *lookup = pmem_tier_symbol(f, "lookup_swap_cgroup_id");
+	void *from_id = pmem_tier_symbol(f, "mem_cgroup_from_id");
+	void *charge = pmem_tier_symbol(f, "__mem_cgroup_charge");
+	void *uncharge = pmem_tier_symbol(f, "__mem_cgroup_uncharge");
+	struct cgroup_subsys_state *css;
+
+	if (!lookup || !from_id || !charge || !uncharge)
+		return -EOPNOTSUPP;
+	static_call_update(ps_lookup_swap_cgroup_id, lookup);
+	static_call_update(ps_mem_cgroup_from_id, from_id);
+	static_call_update(ps_mem_cgroup_charge, charge);
+	static_call_update(ps_mem_cgroup_uncharge, uncharge);
+	/* The root cgroup's own: constant, so no RCU. */
+	css = rcu_dereference_protected(memory_cgrp_subsys.root->cgrp.subsys[memory_cgrp_id],
+					true);
+	root_memcg = (unsigned long)mem_cgroup_from_css(css);
+	return 0;
+}
+
+/**
+ * ps_charge_lent() - a page is lent: charged as swap, so to nobody as memory
+ * @page: the page
+ *
+ * Context: any.
+ */
+void ps_charge_lent(struct page *page)
+{
+	page->memcg_data = root_memcg;
+}
+
+/**
+ * ps_charge_find() - the cgroup that a swap entry is charged to
+ * @entry: the entry, in use
+ *
+ * Context: any.
+ * Return: the cgroup, with a reference for the caller; NULL when there is none or
+ * it is on its way out.
+ */
+struct mem_cgroup *ps_charge_find(swp_entry_t entry)
+{
+	struct mem_cgroup *memcg;
+
+	if (mem_cgroup_disabled())
+		return NULL;
+	rcu_read_lock();
+	memcg = static_call(ps_mem_cgroup_from_id)
+		(static_call(ps_lookup_swap_cgroup_id)(entry));
+	if (memcg && !css_tryget_online(&memcg->css))
+		memcg = NULL;
+	rcu_read_unlock();
+	return memcg;
+}
+
+/**
+ * ps_charge_move() - a lent page is about to move to DRAM: charge it
+ * @page: the page, locked and mapped by nobody
+ * @memcg: the cgroup it belongs to, or NULL
+ *
+ * Context: process context, may sleep for reclaim. Nobody is killed for it.
+ * Return: true; false when the cgroup has no room: the page must stay.
+ */
+bool ps_charge_move(struct page *page, struct mem_cgroup *memcg)
+{
+	struct mem_cgroup *old;
+	int err;
+
+	if (!memcg)
+		return true;
+	/* Of the root, which isn't counted. */
+	page->memcg_data = 0;
+	old = set_active_memcg(memcg);
+	/* A task that holds locks of a filesystem may wait for this very page. */
+	err = static_call(ps_mem_cgroup_charge)(page_folio(page), NULL,
+						GFP_NOFS | __GFP_NOWARN |
+						__GFP_RETRY_MAYFAIL);
+	set_active_memcg(old);
+	if (err)
+		page->memcg_data = root_memcg;
+	return !err;
+}
+
+/**
+ * ps_charge_stay() - a page that ps_charge_move() charged didn't move
+ * @page: the page, still locked
+ *
+ * Context: process context.
+ */
+void ps_charge_stay(struct page *page)
+{
+	if (page->memcg_data != root_memcg)
+		static_call(ps_mem_cgroup_uncharge)(page_folio(page));
+	page->memcg_data = root_memcg;
+}
