@@ -21,7 +21,7 @@ mapping()
 	use "$BIG"
 	push /proc/sys/vm/page-cluster 0
 	[[ $(writing "$(ps_attr map_faults)" "$1") == 0 ]] || skip 'this kernel has no page-in by mapping'
-	push "$(ps_attr fault_around_pages)" "${2:-16}"
+	_write "$(ps_attr fault_around_pages)" "${2:-16}"
 	swap_on "$DEV"
 }
 
@@ -289,7 +289,6 @@ tracepoints()
 	at_exit rmdir "$dir"
 	use "$BIG"
 	_write "$dir/events/pmemswap/enable" 1
-	at_exit _write "$dir/events/pmemswap/enable" 0
 	_write "$(ps_attr map_faults)" all
 	swap_on "$DEV"
 	puppet p
@@ -326,11 +325,11 @@ no_dead_end()
 {
 	[[ -n $SMALL ]] || skip "needs 2 namespaces"
 	load_modules "claim=$BIG,$SMALL" size=24M,128M
-	DEV=$(dev_of "$BIG")
+	DEV=pmemswap0
 	push /proc/sys/vm/page-cluster 0
 	_write "$(ps_attr map_faults)" all
-	swap_on "$(dev_of "$SMALL")" -p 1
-	swap_on "$DEV" -p 10
+	swap_on pmemswap1 -p 1
+	swap_on pmemswap0 -p 10
 	limited t 16M
 	puppet p "$CG"
 	tell p map a 20M nohuge
@@ -343,11 +342,11 @@ no_dead_end()
 	tell p verify a
 	tell p verify b
 	same "killed" "$(cg_event "$CG" oom_kill)" 0
-	num "pages on the second device" "$(stat_of "$(dev_of "$SMALL")" written_pages)" -gt 3000
-	same "writes failed" "$(stat_of "$DEV" failed_write_full_pages)" 0
+	num "pages on the second device" "$(stat_of pmemswap1 written_pages)" -gt 3000
+	same "writes failed" "$(stat_of pmemswap0 failed_write_full_pages)" 0
 	puppet_end p
-	swap_off "$DEV"
-	swap_off "$(dev_of "$SMALL")"
+	swap_off pmemswap0
+	swap_off pmemswap1
 	idle "$BIG"
 	idle "$SMALL"
 }
