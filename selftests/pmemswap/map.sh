@@ -285,6 +285,8 @@ tracepoints()
 {
 	local dir=/sys/kernel/tracing/instances/pmemswap event
 
+	# Else the scheduler is patched as well, which QEMU before 8.1 doesn't always survive
+	push /sys/kernel/tracing/options/record-cmd 0
 	mkdir "$dir" || skip 'no tracefs'
 	at_exit rmdir "$dir"
 	use "$BIG"
