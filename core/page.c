@@ -71,3 +71,19 @@ const struct dev_pagemap_ops tier_pagemap_ops = {
 	.page_free = tier_page_free,
 	.memory_failure = tier_memory_failure,
 };
+
+/**
+ * pmem_tier_page_tier() - the tier that a page is of
+ * @page: the page; the caller has a reference to it
+ *
+ * Context: any.
+ * Return: the tier, or NULL for any other memory.
+ */
+struct pmem_tier *pmem_tier_page_tier(const struct page *page)
+{
+	if (!is_zone_device_page(page) ||
+	    page->pgmap->ops != &tier_pagemap_ops)
+		return NULL;
+	return &pgmap_to_ns(page->pgmap)->tier;
+}
+EXPORT_SYMBOL_GPL(pmem_tier_page_tier);

@@ -64,12 +64,32 @@ void ps_charge_lent(struct page *page)
 }
 
 /**
+ * ps_charge_get() - who is charged for a cgroup that may be on its way out
+ * @memcg: the cgroup; the caller has a reference or is under RCU
+ *
+ * What a removed cgroup leaves behind counts for its parent, as in
+ * memcg_reparent_objcgs().
+ *
+ * Context: any.
+ * Return: @memcg or the nearest cgroup above that is online, with a reference.
+ */
+struct mem_cgroup *ps_charge_get(struct mem_cgroup *memcg)
+{
+	rcu_read_lock();
+	/* The root is always online. */
+	while (memcg && !css_tryget_online(&memcg->css))
+		memcg = parent_mem_cgroup(memcg);
+	rcu_read_unlock();
+	return memcg;
+}
+
+/**
  * ps_charge_find() - the cgroup that a swap entry is charged to
  * @entry: the entry, in use
  *
  * Context: any.
- * Return: the cgroup, with a reference for the caller; NULL when there is none or
- * it is on its way out.
+ * Return: the cgroup, or the nearest one above that is online, with a reference
+ * for the caller; NULL when there is none.
  */
 struct mem_cgroup *ps_charge_find(swp_entry_t entry)
 {
@@ -80,8 +100,7 @@ struct mem_cgroup *ps_charge_find(swp_entry_t entry)
 	rcu_read_lock();
 	memcg = static_call(ps_mem_cgroup_from_id)
 		(static_call(ps_lookup_swap_cgroup_id)(entry));
-	if (memcg && !css_tryget_online(&memcg->css))
-		memcg = NULL;
+	memcg = memcg ? ps_charge_get(memcg) : NULL;
 	rcu_read_unlock();
 	return memcg;
 }
@@ -89,25 +108,24 @@ struct mem_cgroup *ps_charge_find(swp_entry_t entry)
 /**
  * ps_charge_move() - a lent page is about to move to DRAM: charge it
  * @page: the page, locked and mapped by nobody
- * @memcg: the cgroup it belongs to, or NULL
+ * @memcg: the cgroup it belongs to
+ * @patience: __GFP_NORETRY or __GFP_RETRY_MAYFAIL
  *
  * Context: process context, may sleep for reclaim. Nobody is killed for it.
  * Return: true; false when the cgroup has no room: the page must stay.
  */
-bool ps_charge_move(struct page *page, struct mem_cgroup *memcg)
+bool ps_charge_move(struct page *page, struct mem_cgroup *memcg, gfp_t patience)
 {
 	struct mem_cgroup *old;
 	int err;
 
-	if (!memcg)
-		return true;
 	/* Of the root, which isn't counted. */
 	page->memcg_data = 0;
 	old = set_active_memcg(memcg);
 	/* A task that holds locks of a filesystem may wait for this very page. */
 	err = static_call(ps_mem_cgroup_charge)(page_folio(page), NULL,
 						GFP_NOFS | __GFP_NOWARN |
-						__GFP_RETRY_MAYFAIL);
+						patience);
 	set_active_memcg(old);
 	if (err)
 		page->memcg_data = root_memcg;

@@ -18,46 +18,76 @@
 #define DRAIN_TRIES	20
 #define DRAIN_PAUSE	(HZ / 10)
 
+/* How often one page is tried. */
+#define PAGE_TRIES	3
+
 /**
  * struct batch - pages that are migrated together
  * @src: entries of migrate_device_range()
  * @dst: where they go, 0 for those that stay
  * @nr: how many
+ * @refused: a cgroup that has no room: not asked again for each page, because
+ *	each time it would reclaim; only compared, so there is no reference
+ * @patience: how hard charging a cgroup may try, __GFP_NORETRY or
+ *	__GFP_RETRY_MAYFAIL
  */
 struct batch {
 	unsigned long src[DRAIN_BATCH];
 	unsigned long dst[DRAIN_BATCH];
 	unsigned long nr;
+	struct mem_cgroup *refused;
+	gfp_t patience;
 };
 
-static bool charge(struct pmemswap *ps, struct page *page)
+static bool charge(struct pmemswap *ps, struct batch *b, struct page *page)
 {
 	struct mem_cgroup *memcg = ps_lent_memcg(ps, page);
-	bool charged = ps_charge_move(page, memcg);
+	bool charged;
 
-	if (memcg)
-		css_put(&memcg->css);
+	if (!memcg)
+		return true;
+	charged = memcg != b->refused && ps_charge_move(page, memcg,
+							b->patience);
+	if (!charged)
+		b->refused = memcg;
+	css_put(&memcg->css);
 	return charged;
 }
 
-static unsigned long copy_to_dram(struct pmemswap *ps, unsigned long src_pfn)
+static unsigned long copy_to_dram(struct pmemswap *ps, struct batch *b,
+				  unsigned long src_pfn)
 {
 	struct page *src = migrate_pfn_to_page(src_pfn);
 	struct page *dst;
 
 	if (!src || !(src_pfn & MIGRATE_PFN_MIGRATE))
 		return 0;
+	/*
+	 * migrate_device_unmap() still allows for a reference that device pages
+	 * no longer have. It would be somebody's, e.g. direct I/O's, who may write to
+	 * the page after the copy. From here on there is no new one: the page
+	 * is mapped nowhere, and locked.
+	 */
+	if (page_count(src) != 1)
+		return 0;
+	/* Whoever dropped a reference has written before: see the data. */
+	smp_rmb();
 	dst = alloc_pages_node(ps->tier->nid,
 			       GFP_HIGHUSER_MOVABLE | __GFP_NOWARN, 0);
 	if (!dst)
 		return 0;
+	if (!charge(ps, b, src))
+		goto free;
 	/* A page that can't be read stays: whoever reads it is killed, others not. */
-	if (copy_mc_highpage(dst, src) || !charge(ps, src)) {
-		__free_page(dst);
-		return 0;
+	if (copy_mc_highpage(dst, src)) {
+		ps_charge_stay(src);
+		goto free;
 	}
 	lock_page(dst);
 	return migrate_pfn(page_to_pfn(dst));
+free:
+	__free_page(dst);
+	return 0;
 }
 
 /* Returns how many moved. */
@@ -66,10 +96,11 @@ static unsigned long drain_batch(struct pmemswap *ps, struct batch *b,
 {
 	unsigned long i, moved = 0;
 
+	b->refused = NULL;
 	if (migrate_device_range(b->src, first, b->nr))
 		return 0;
 	for (i = 0; i < b->nr; i++)
-		b->dst[i] = copy_to_dram(ps, b->src[i]);
+		b->dst[i] = copy_to_dram(ps, b, b->src[i]);
 	migrate_device_pages(b->src, b->dst, b->nr);
 	for (i = 0; i < b->nr; i++) {
 		if (!b->dst[i])
@@ -112,7 +143,10 @@ s64 ps_drain(struct pmemswap *ps)
 	b = kmalloc(sizeof(*b), GFP_KERNEL);
 	if (!b)
 		return ps_lent_pages(ps);
-	for (at = 0; at < nr; at += DRAIN_BATCH) {
+	/* Reclaim goes on for as long as it makes any progress, else. */
+	b->patience = __GFP_NORETRY;
+	for (at = 0; at < nr && !fatal_signal_pending(current);
+	     at += DRAIN_BATCH) {
 		cond_resched();
 		b->nr = min(nr - at, (unsigned long)DRAIN_BATCH);
 		if (any_lent(first + at, b->nr))
@@ -122,6 +156,31 @@ s64 ps_drain(struct pmemswap *ps)
 	flush_work(&ps->return_work);
 	trace_drain(ps->id, moved, ps_lent_pages(ps));
 	return ps_lent_pages(ps);
+}
+
+/**
+ * ps_drain_page() - move one lent page to DRAM, if nothing keeps it
+ * @ps: the device
+ * @pfn: of the page, which may have been returned by now
+ *
+ * Context: process context, may sleep; the device stays.
+ * Return: true when it isn't lent any more.
+ */
+bool ps_drain_page(struct pmemswap *ps, unsigned long pfn)
+{
+	struct batch *b = kmalloc(sizeof(*b), GFP_KERNEL);
+	bool gone = false;
+	int i;
+
+	if (!b)
+		return false;
+	b->nr = 1;
+	b->patience = __GFP_RETRY_MAYFAIL;
+	/* Somebody may have it locked for a moment. */
+	for (i = 0; i < PAGE_TRIES && !gone; i++)
+		gone = !page_count(pfn_to_page(pfn)) || drain_batch(ps, b, pfn);
+	kfree(b);
+	return gone;
 }
 
 /**

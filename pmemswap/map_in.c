@@ -19,7 +19,7 @@
  * find the entry: it isn't in a page table any more.
  *
  * Whatever isn't the plain case is left to do_swap_page() itself: shared entries, pages
- * in the swap cache, mlocked and droppable VMAs.
+ * in the swap cache, mlocked and droppable VMAs, long-term pins.
  *
  * A slot can be out of date: a page that was written to it, came back, changed
  * and went out again may have been taken by the zero map or by zswap the second time. The
@@ -94,33 +94,6 @@ static enum ps_fallback may_lend(struct pmemswap *ps,
 	return PS_FALLBACK_NONE;
 }
 
-/* The page of a slot becomes mm's, if it may. Under the page table lock. */
-static enum ps_fallback lend(struct pmemswap *ps, struct swap_info_struct *si,
-			     unsigned long offset, struct page **page)
-{
-	unsigned char refs = READ_ONCE(si->swap_map[offset]);
-	struct slot *slot = &ps->slots[offset];
-	enum ps_fallback reason;
-	unsigned long word;
-
-	/* One reference, ours, and not in the swap cache nor on its way there. */
-	if (refs != 1)
-		return refs & SWAP_HAS_CACHE ? PS_FALLBACK_CACHED :
-					       PS_FALLBACK_SHARED;
-	if (test_bit(offset, si->zeromap))
-		return PS_FALLBACK_FILLED;
-
-	slot_lock(slot);
-	word = slot_get(slot);
-	reason = may_lend(ps, si, word);
-	if (!reason)
-		slot_set(slot, slot_word(SLOT_LENT, slot_payload(word)));
-	slot_unlock(slot);
-	if (!reason)
-		*page = pmem_tier_index_page(ps->tier, slot_payload(word));
-	return reason;
-}
-
 /* Make the pmem page a fresh, exclusive, anonymous page with one reference. */
 static void make_anon(struct page *page, struct vm_area_struct *vma,
 		      unsigned long address, swp_entry_t entry)
@@ -137,6 +110,40 @@ static void make_anon(struct page *page, struct vm_area_struct *vma,
 	/* Pairs with the try-get of pfn walkers and GUP-fast. */
 	smp_wmb();
 	set_page_count(page, 1);
+}
+
+/*
+ * The page of a slot becomes mm's, if it may. Under the page table lock. A lent
+ * page without references is one that has been returned: so it gets its first one
+ * before the slot says that it is lent.
+ */
+static enum ps_fallback lend(struct pmemswap *ps, struct swap_info_struct *si,
+			     struct vm_area_struct *vma, unsigned long address,
+			     swp_entry_t entry, struct page **page)
+{
+	unsigned long offset = swp_offset(entry);
+	unsigned char refs = READ_ONCE(si->swap_map[offset]);
+	struct slot *slot = &ps->slots[offset];
+	enum ps_fallback reason;
+	unsigned long word;
+
+	/* One reference, ours, and not in the swap cache nor on its way there. */
+	if (refs != 1)
+		return refs & SWAP_HAS_CACHE ? PS_FALLBACK_CACHED :
+					       PS_FALLBACK_SHARED;
+	if (test_bit(offset, si->zeromap))
+		return PS_FALLBACK_FILLED;
+
+	slot_lock(slot);
+	word = slot_get(slot);
+	reason = may_lend(ps, si, word);
+	if (!reason) {
+		*page = pmem_tier_index_page(ps->tier, slot_payload(word));
+		make_anon(*page, vma, address, entry);
+		slot_set(slot, slot_word(SLOT_LENT, slot_payload(word)));
+	}
+	slot_unlock(slot);
+	return reason;
 }
 
 static bool soft_dirty_wp(const struct vm_area_struct *vma, pte_t pte)
@@ -179,10 +186,9 @@ static enum ps_fallback map_one(struct pmemswap *ps,
 
 	if (!pte_swp_exclusive(swp_pte))
 		return PS_FALLBACK_SHARED;
-	reason = lend(ps, si, swp_offset(entry), &page);
+	reason = lend(ps, si, vma, address, entry, &page);
 	if (reason)
 		return reason;
-	make_anon(page, vma, address, entry);
 	pte = make_pte(page, vma, swp_pte);
 	if (write && pte_write(pte))
 		pte = pte_mkdirty(pte);
@@ -261,6 +267,9 @@ static enum ps_fallback map_in(struct vm_fault *vmf, struct pmemswap *ps,
 		return PS_FALLBACK_OFF;
 	if (vma->vm_flags & (VM_LOCKED | VM_DROPPABLE | VM_SHADOW_STACK))
 		return PS_FALLBACK_VMA;
+	/* It would have to move to DRAM at once, see long_pin.c. */
+	if (current->flags & PF_MEMALLOC_PIN)
+		return PS_FALLBACK_PIN;
 
 	/*
 	 * handle_pte_fault() has called pte_offset_map_nolock(): the page table
@@ -374,6 +383,7 @@ static void disable(void)
 {
 	pmem_tier_hook_remove(&fault_hook);
 	pmem_tier_hook_remove(&zswap_hook);
+	ps_long_pin_disable();
 	ps_take_back_disable();
 }
 
@@ -384,6 +394,8 @@ static int install(void)
 	if (err)
 		return err;
 	err = ps_take_back_enable();
+	if (!err)
+		err = ps_long_pin_enable();
 	if (!err && IS_ENABLED(CONFIG_ZSWAP))
 		err = pmem_tier_hook_install(&zswap_hook, &ps_map_in_feature);
 	if (!err)
@@ -441,6 +453,7 @@ out:
 void ps_map_in_init(void)
 {
 	pmem_tier_feature_add(&ps_map_in_feature);
+	ps_holders_init();
 }
 
 /**
@@ -453,5 +466,6 @@ void ps_map_in_init(void)
 void ps_map_in_exit(void)
 {
 	disable();
+	ps_holders_exit();
 	pmem_tier_feature_del(&ps_map_in_feature);
 }

@@ -20,6 +20,7 @@
  * @PS_FALLBACK_NONE: it maps
  * @PS_FALLBACK_OFF: map_faults says so
  * @PS_FALLBACK_VMA: mlocked, droppable or a shadow stack
+ * @PS_FALLBACK_PIN: for a long-term pin, which device memory can't have
  * @PS_FALLBACK_SHARED: several processes, or a file in tmpfs, refer to the entry
  * @PS_FALLBACK_CACHED: the page is in the swap cache
  * @PS_FALLBACK_FILLED: the slot has no page: same-filled
@@ -32,6 +33,7 @@ enum ps_fallback {
 	PS_FALLBACK_NONE,
 	PS_FALLBACK_OFF,
 	PS_FALLBACK_VMA,
+	PS_FALLBACK_PIN,
 	PS_FALLBACK_SHARED,
 	PS_FALLBACK_CACHED,
 	PS_FALLBACK_FILLED,
@@ -164,15 +166,19 @@ void ps_header_fill(const struct pmemswap *ps, void *page);
 void ps_tramp_fault(void);
 void ps_tramp_zswap_store(void);
 void ps_tramp_swapoff(void);
+void ps_tramp_long_pin(void);
 asmlinkage unsigned int ps_hook_fault(struct vm_fault *vmf);
 asmlinkage unsigned int ps_hook_zswap_store(struct folio *folio);
 asmlinkage unsigned int ps_hook_swapoff(void);
+asmlinkage unsigned int ps_hook_long_pin(struct folio *folio);
 
 /* charge.c */
 int ps_charge_init(void);
 void ps_charge_lent(struct page *page);
+struct mem_cgroup *ps_charge_get(struct mem_cgroup *memcg);
 struct mem_cgroup *ps_charge_find(swp_entry_t entry);
-bool ps_charge_move(struct page *page, struct mem_cgroup *memcg);
+bool ps_charge_move(struct page *page, struct mem_cgroup *memcg,
+		    gfp_t patience);
 void ps_charge_stay(struct page *page);
 
 /* map_in.c */
@@ -193,9 +199,17 @@ void ps_take_back_disable(void);
 
 /* drain.c */
 s64 ps_drain(struct pmemswap *ps);
+bool ps_drain_page(struct pmemswap *ps, unsigned long pfn);
 int ps_drain_wait(struct pmemswap *ps);
 
+/* long_pin.c */
+int ps_long_pin_enable(void);
+void ps_long_pin_disable(void);
+void ps_long_pin_wait(void);
+
 /* holders.c */
+void ps_holders_init(void);
+void ps_holders_exit(void);
 void ps_report_holders(struct pmemswap *ps);
 
 /* hibernate.c */

@@ -95,6 +95,7 @@ PS_STAT_ATTR(failed_write_media_pages, PS_FAILED_WRITE_MEDIA);
 
 PS_STAT_ATTR(fallback_off, PS_FALLBACKS + PS_FALLBACK_OFF);
 PS_STAT_ATTR(fallback_vma, PS_FALLBACKS + PS_FALLBACK_VMA);
+PS_STAT_ATTR(fallback_pin, PS_FALLBACKS + PS_FALLBACK_PIN);
 PS_STAT_ATTR(fallback_shared, PS_FALLBACKS + PS_FALLBACK_SHARED);
 PS_STAT_ATTR(fallback_cached, PS_FALLBACKS + PS_FALLBACK_CACHED);
 PS_STAT_ATTR(fallback_filled, PS_FALLBACKS + PS_FALLBACK_FILLED);
@@ -197,6 +198,7 @@ static struct attribute *ps_attrs[] = {
 	&dev_attr_lent_pages.attr,
 	&dev_attr_fallback_off.attr,
 	&dev_attr_fallback_vma.attr,
+	&dev_attr_fallback_pin.attr,
 	&dev_attr_fallback_shared.attr,
 	&dev_attr_fallback_cached.attr,
 	&dev_attr_fallback_filled.attr,

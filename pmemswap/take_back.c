@@ -170,9 +170,7 @@ struct mem_cgroup *ps_lent_memcg(struct pmemswap *ps, struct page *page)
 		origin = (unsigned long)READ_ONCE(page->zone_device_data);
 	}
 	memcg = to_memcg(origin);
-	if (memcg)
-		css_get(&memcg->css);
-	return memcg;
+	return memcg ? ps_charge_get(memcg) : NULL;
 }
 
 static void ps_return_work(struct work_struct *work)

@@ -16,6 +16,7 @@
 #define PS_FALLBACK_NAMES						\
 	{ PS_FALLBACK_OFF,	"off" },				\
 	{ PS_FALLBACK_VMA,	"vma" },				\
+	{ PS_FALLBACK_PIN,	"pin" },				\
 	{ PS_FALLBACK_SHARED,	"shared" },				\
 	{ PS_FALLBACK_CACHED,	"cached" },				\
 	{ PS_FALLBACK_FILLED,	"filled" },				\

@@ -101,6 +101,7 @@ void pmem_tier_mark_bad(struct pmem_tier *tier, unsigned long index);
 bool __pmem_tier_index_bad(struct pmem_tier *tier, unsigned long index);
 void pmem_tier_copy_in(const struct pmem_tier *tier, unsigned long index,
 		       const void *src);
+struct pmem_tier *pmem_tier_page_tier(const struct page *page);
 void pmem_tier_lent(struct pmem_tier *tier, struct page *page, int nr);
 void pmem_tier_account_metadata(struct pmem_tier *tier, long bytes);
 

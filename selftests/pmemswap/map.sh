@@ -154,14 +154,18 @@ poisoned()
 	same "unbind" "$(tier_unbind "$BIG")" 0
 }
 
-# start_in LIMIT: as start, in a cgroup
+# start_in LIMIT [INNER]: as start, in a cgroup or one within it
 start_in()
 {
 	local i
 
 	mapping all 16
 	limited t "$1"
-	puppet p "$CG"
+	if [[ -n ${2:-} ]]; then
+		echo +memory >"$CG/cgroup.subtree_control"
+		mkdir "$CG/$2"
+	fi
+	puppet p "$CG${2:+/$2}"
 	tell p map a 16M nohuge
 	tell p fill a 1 random
 	for i in {1..10}; do
@@ -232,6 +236,101 @@ drain()
 	tell p present a
 	same "pages present" "$REPLY" "$PAGES"
 	num "memory.current" "$(<"$CG/memory.current")" -ge $(( 16 << 20 ))
+	tell p verify a
+	puppet_end p
+	swap_off "$DEV"
+	idle "$BIG"
+}
+
+# goes_out PAGES: MADV_PAGEOUT; true when that many of region a are out
+goes_out()
+{
+	tell p pageout a
+	tell p swapped a
+	(( REPLY >= $1 ))
+}
+
+# A long-term pin moves lent pages to DRAM, where they are charged
+long_pin()
+{
+	local lent swap
+
+	start_in 64M
+	lent=$(stat_of "$DEV" lent_pages)
+	swap=$(<"$CG/memory.swap.current")
+	tell p longpin a 0 1024
+	same "io_uring_register" "$REPLY" 0
+	num "lent_pages" "$(stat_of "$DEV" lent_pages)" -le $(( lent - 900 ))
+	num "memory.current" "$(<"$CG/memory.current")" -ge $(( 4 << 20 ))
+	loop_until 10 eval "(( \$(<'$CG/memory.swap.current') <= $swap - (900 << 12) ))"
+	tell p verify a
+	tell p unlongpin a
+
+	# What is out comes in by copy. io_uring unpins in the background.
+	loop_until 20 goes_out 1000
+	tell p longpin a 0 16
+	same "io_uring_register" "$REPLY" 0
+	num "fallback_pin" "$(stat_of "$DEV" fallback_pin)" -gt 0
+	tell p verify a
+	tell p unlongpin a
+	puppet_end p
+	swap_off "$DEV"
+	idle "$BIG"
+}
+
+# A cgroup doesn't get more DRAM than it may have by pinning
+long_pin_no_room()
+{
+	start_in 64M
+	swap_off "$DEV"
+	echo 8M >"$CG/memory.max"
+	tell p longpin a
+	same "io_uring_register" "$REPLY" EBUSY
+	num "memory.current" "$(<"$CG/memory.current")" -le $(( 8 << 20 ))
+	same "killed" "$(cg_event "$CG" oom_kill)" 0
+	tell p verify a
+	echo 64M >"$CG/memory.max"
+	tell p longpin a
+	same "io_uring_register" "$REPLY" 0
+	num "memory.current" "$(<"$CG/memory.current")" -ge $(( 16 << 20 ))
+	tell p verify a
+	puppet_end p
+	loop_until 10 uncharged
+	idle "$BIG"
+}
+
+# Of processes that share an anon_vma only those are named that have the page
+holders()
+{
+	local child
+
+	start_in 64M
+	tell p forkhold a
+	child=$REPLY
+	tell p fill a 2 random 0 5
+	tell p pageout a 0 5
+	tell p verify a
+	tell p pin a 0 5
+	log_mark
+	same "drain" "$(writing "$(ps_attr drain)" 1)" EBUSY
+	log_has "$DEV: 5 pages are lent still: .* processes: ${_puppet_pid[p]}\$"
+	! log_has "processes: .*\\<$child\\>" >/dev/null || fail "process $child is named"
+	tell p unpin a
+	tell p forkend a
+	puppet_end p
+	swap_off "$DEV"
+	idle "$BIG"
+}
+
+# A cgroup that is gone leaves its pages to the one above
+cgroup_gone()
+{
+	start_in 64M inner
+	echo "${_puppet_pid[p]}" >/sys/fs/cgroup/cgroup.procs
+	rmdir "$CG/inner"
+	num "memory.current above" "$(<"$CG/memory.current")" -lt $(( 8 << 20 ))
+	same "drain" "$(writing "$(ps_attr drain)" 1)" 0
+	num "memory.current above" "$(<"$CG/memory.current")" -ge $(( 15 << 20 ))
 	tell p verify a
 	puppet_end p
 	swap_off "$DEV"
@@ -315,9 +414,9 @@ tracepoints()
 features()
 {
 	use "$BIG"
-	same "features" "$(<$TIER/features)" "map_in: idle"
+	same "features" "$(<$TIER/features)" $'map_in: idle\nholders: idle'
 	_write "$(ps_attr map_faults)" read
-	same "features" "$(<$TIER/features)" "map_in: on"
+	same "features" "$(<$TIER/features)" $'map_in: on\nholders: idle'
 	rmmod pmemswap
 	same "features" "$(<$TIER/features)" ''
 }
@@ -383,6 +482,10 @@ case_ 'an uncorrectable error in a lent page' poisoned
 case_ 'charged as swap, and as memory when it moves' charged
 case_ 'a cgroup without room for what comes back' no_room
 case_ 'drain, also with pinned pages' drain
+case_ 'of those that share, the holders are named' holders
+case_ 'long-term pins' long_pin
+case_ 'long-term pins in a cgroup without room' long_pin_no_room
+case_ 'a cgroup that is gone' cgroup_gone
 case_ 'faults that copy say why' fallbacks
 case_ 'tracepoints' tracepoints
 case_ 'features' features

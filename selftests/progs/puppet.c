@@ -19,6 +19,8 @@
  *   poison R [FIRST COUNT]        MADV_HWPOISON; "ok 0" or "ok ERROR"
  *   pin R [FIRST COUNT]           vmsplice into a pipe: at most 16 pages, one range at a time
  *   unpin R                       close the pipe
+ *   longpin R [FIRST COUNT]       a fixed buffer of io_uring; "ok 0" or "ok ERROR"
+ *   unlongpin R                   close the ring
  *   swapped R, present R          pages that are so (/proc/self/pagemap)
  *   zap R [FIRST COUNT]           MADV_DONTNEED (anonymous), MADV_REMOVE (file)
  *   unmap R [FIRST COUNT]         munmap; those pages are not verified any more
@@ -34,9 +36,11 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -367,6 +371,39 @@ static void do_unpin(void)
 	reply(true, "unpinned");
 }
 
+static int pin_ring = -1;
+
+static void do_longpin(struct region *r, uint64_t first, uint64_t count)
+{
+	struct io_uring_params params = {};
+	struct iovec iov = {
+		.iov_base = r->addr + first * PAGE,
+		.iov_len = count * PAGE,
+	};
+
+	if (pin_ring >= 0 || first + count > r->pages) {
+		reply(false, "range");
+		return;
+	}
+	pin_ring = (int)syscall(__NR_io_uring_setup, 1, &params);
+	if (pin_ring < 0)
+		die("io_uring_setup");
+	if (!syscall(__NR_io_uring_register, pin_ring, IORING_REGISTER_BUFFERS, &iov, 1)) {
+		reply(true, "0");
+		return;
+	}
+	reply(true, "%s", strerrorname_np(errno));
+	close(pin_ring);
+	pin_ring = -1;
+}
+
+static void do_unlongpin(void)
+{
+	close(pin_ring);
+	pin_ring = -1;
+	reply(true, "unpinned");
+}
+
 static void do_range(struct region *r, const char *cmd, uint64_t first, uint64_t count)
 {
 	unsigned char *addr = r->addr + first * PAGE;
@@ -452,6 +489,10 @@ static void command(int argc, char **argv)
 		do_pin(r, first, count);
 	} else if (!strcmp(cmd, "unpin")) {
 		do_unpin();
+	} else if (!strcmp(cmd, "longpin")) {
+		do_longpin(r, first, count);
+	} else if (!strcmp(cmd, "unlongpin")) {
+		do_unlongpin();
 	} else if (!strcmp(cmd, "swapped")) {
 		do_count(r, 62);
 	} else if (!strcmp(cmd, "present")) {

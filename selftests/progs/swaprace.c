@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/swap.h>
 
@@ -87,6 +88,12 @@ static void *opener(void *arg)
 	char page[PAGE];
 	int fd;
 
+	/*
+	 * Files of its own: who unbinds may have the device open itself, as ndctl
+	 * has, and a file in the table that it shares with this thread would pass for that.
+	 */
+	if (unshare(CLONE_FILES))
+		die("unshare");
 	while (!stop) {
 		fd = open(device, O_RDONLY);
 		if (fd < 0) {
