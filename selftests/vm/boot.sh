@@ -23,7 +23,7 @@ kvm_works()
 	grep -qEm1 '^flags.*\<(vmx|svm)\>' /proc/cpuinfo && [[ -w /dev/kvm ]] || return
 	if [[ ! -e $verdict ]]; then
 		note 'trying KVM, once'
-		if timeout 20 qemu-system-x86_64 -accel kvm -cpu host -m 256M -nodefaults \
+		if timeout 20 "${QEMU[@]}" -accel kvm -cpu host -m 256M -nodefaults \
 			-no-user-config -display none -no-reboot -kernel "$K_IMG" \
 			-initrd "$K_INITRD" -append 'panic=-1' </dev/null >/dev/null 2>&1; then
 			echo yes
@@ -39,6 +39,7 @@ qemu_command()
 {
 	local tmp=$1 mem legacy=0 extra=0 slots=0 i=0 s addr machine=q35 append accel cpu
 
+	find_qemu
 	mem=$(size_mib "$opt_mem") || die "--mem: '$opt_mem' is not a size such as 512M or 2G"
 	append="console=ttyS0 loglevel=5 panic=-1 oops=panic panic_on_warn=1 softlockup_panic=1"
 	append+=" hung_task_panic=1 kfence.sample_interval=10 random.trust_cpu=on"
@@ -70,7 +71,7 @@ qemu_command()
 		machine+=,max-ram-below-4g=$(( mem > 2048 ? 2048 : mem ))M
 	fi
 
-	qemu=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot
+	qemu=("${QEMU[@]}" -nodefaults -no-user-config -display none -no-reboot
 		-accel "$accel" -cpu "$cpu" -smp "$opt_cpus"
 		-kernel "$K_IMG" -initrd "$tmp/initrd"
 		-device virtio-serial)
@@ -223,8 +224,7 @@ boot()
 	fi
 
 	launch
-	# QEMU before 8.1 may run a stale translation of code that another CPU has just patched.
-	# Before the first command nothing of ours has run: boot again.
+	# See qemu_is_old(). Before the first command nothing of ours has run: boot again.
 	if [[ -z $guest_boot && $ACCEL == tcg ]] && grep -q 'Oops: int3' "$opt_out/console.log"; then
 		note 'the emulator lost a race with code that patches itself; booting again'
 		mv "$opt_out/console.log" "$opt_out/console-first.log"

@@ -118,6 +118,7 @@ setup()
 			die "apt could not install: ${missing[*]}"
 	fi
 
+	get_qemu
 	have_kernel && return
 	[[ -n $updated ]] || apt_update
 	{ get_headers && have_kernel; } || die 'there is no 6.12 kernel to build against and to boot'
