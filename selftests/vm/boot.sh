@@ -23,7 +23,7 @@ kvm_works()
 	grep -qEm1 '^flags.*\<(vmx|svm)\>' /proc/cpuinfo && [[ -w /dev/kvm ]] || return
 	if [[ ! -e $verdict ]]; then
 		note 'trying KVM, once'
-		if timeout 20 "${QEMU[@]}" -accel kvm -cpu host -m 256M -nodefaults \
+		if timeout 20 "${emulator[@]}" -accel kvm -cpu host -m 256M -nodefaults \
 			-no-user-config -display none -no-reboot -kernel "$K_IMG" \
 			-initrd "$K_INITRD" -append 'panic=-1' </dev/null >/dev/null 2>&1; then
 			echo yes
@@ -71,7 +71,7 @@ qemu_command()
 		machine+=,max-ram-below-4g=$(( mem > 2048 ? 2048 : mem ))M
 	fi
 
-	qemu=("${QEMU[@]}" -nodefaults -no-user-config -display none -no-reboot
+	qemu=("${emulator[@]}" -nodefaults -no-user-config -display none -no-reboot
 		-accel "$accel" -cpu "$cpu" -smp "$opt_cpus"
 		-kernel "$K_IMG" -initrd "$tmp/initrd"
 		-device virtio-serial)

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck disable=SC2034 # for who sources it
 # Which QEMU runs the guests: Debian 12's own loses a race of emulated CPUs, that of its backports doesn't.
 
 # QEMU before 8.1, without KVM, can run a stale translation of kernel code that another CPU has
@@ -14,15 +15,15 @@ qemu_is_old()
 
 qemu_dir() { (. /etc/os-release && echo "$CACHE/qemu-${VERSION_CODENAME:-none}"); }
 
-# Sets the array QEMU: the program and where it finds its firmware
+# Sets the array emulator: the program and where it finds its firmware
 find_qemu()
 {
 	local dir
 
 	dir=$(qemu_dir)
-	QEMU=(qemu-system-x86_64)
+	emulator=(qemu-system-x86_64)
 	[[ ! -x $dir/usr/bin/qemu-system-x86_64 ]] ||
-		QEMU=("$dir/usr/bin/qemu-system-x86_64" -L "$dir/usr/share/qemu" -L "$dir/usr/share/seabios")
+		emulator=("$dir/usr/bin/qemu-system-x86_64" -L "$dir/usr/share/qemu" -L "$dir/usr/share/seabios")
 }
 
 # Installing from backports would change the machine: this goes to the cache. The libraries are
