@@ -1,13 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # In the guest: the swap devices that are compared, and how each is set up. A new peer is a line
-# in PEERS and, if none of the functions fits, a function that sets DEV and makes it ready for swapon.
+# in PEERS and, if none of the functions fits, a function that sets DEV and makes it ready for swapon. It may
+# set TUNE, a command before each use, SETTLED, a file that reads 0 when freed pages are put away, and LATE.
 
 # name|title|set-up function and its arguments. The first one is what the others are compared with.
 # shellcheck disable=SC2034 # for who sources it
 PEERS=(
 	'nd_pmem|/dev/pmem0 (nd_pmem)|peer_nd_pmem namespace0.0'
-	'pmemswap|/dev/pmemswap0 (this project)|peer_pmemswap namespace1.0'
+	'pmemswap|pmemswap, copying|peer_pmemswap namespace1.0'
+	'pmemswap-map1|pmemswap, mapping, 1 a fault|peer_pmemswap_map 1'
+	'pmemswap-map16|pmemswap, mapping, 16 a fault|peer_pmemswap_map 16'
+	'pmemswap-map64|pmemswap, mapping, 64 a fault|peer_pmemswap_map 64'
 	'brd|brd (RAM disk)|peer_brd'
 	'zram-lz4|zram, lz4|peer_zram lz4'
 	'zram-zstd|zram, zstd|peer_zram zstd'
@@ -33,6 +37,18 @@ peer_pmemswap()
 	modprobe pmem_tier claim="$1"
 	modprobe pmemswap
 	DEV=/dev/pmemswap0	# no mkswap
+}
+
+# Page-in by mapping, N pages a fault, on the same device. The hooks that it takes stay and cost those
+# who copy a little, so LATE: after all others.
+peer_pmemswap_map()
+{
+	local dir=/sys/block/pmemswap0/pmemswap
+
+	peer_pmemswap namespace1.0
+	TUNE="echo all >$dir/map_faults && echo $1 >$dir/fault_around_pages"
+	SETTLED=$dir/lent_pages
+	LATE=1
 }
 
 peer_brd()

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include <getopt.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/swap.h>
@@ -13,6 +14,7 @@
 
 static struct {
 	const char *device;	/* NULL: rows that need no swap */
+	const char *settled;	/* reads 0 when nothing is left to do in the background */
 	uint64_t pages;
 	uint64_t seed;
 	bool list;
@@ -114,6 +116,23 @@ static uint64_t counter(const char *key)
 	return value;
 }
 
+/* The kernel may put pages away in the background: that is part of what they cost */
+static void settle(void)
+{
+	char value[32];
+	FILE *f;
+
+	while (opt.settled) {
+		f = fopen(opt.settled, "r");
+		if (!f || !fgets(value, sizeof(value), f))
+			die("%s", opt.settled);
+		fclose(f);
+		if (value[0] == '0')
+			break;
+		sched_yield();
+	}
+}
+
 /* ---- The steps of a row ---- */
 
 static void page_out(void)
@@ -165,6 +184,25 @@ static void free_pages(void)
 {
 	if (madvise(memory, opt.pages * PAGE, MADV_DONTNEED))
 		die("MADV_DONTNEED");
+	settle();
+}
+
+static void read_and_free(void)
+{
+	read_sequential();
+	free_pages();
+}
+
+static void read_scattered_and_free(void)
+{
+	read_scattered();
+	free_pages();
+}
+
+static void page_out_and_in(void)
+{
+	page_out();
+	read_sequential();
 }
 
 static void swap_off(void)
@@ -225,20 +263,29 @@ static const struct row rows[] = {
 	  NEEDS_SWAP | WRITES },
 	{ "in-write-rand", "page-in, write, at random", page_out, write_scattered, "pswpin",
 	  NEEDS_SWAP | WRITES },
-	{ "swapoff", "swapoff", page_out, swap_off, "pswpin", NEEDS_SWAP | SWAP_IS_OFF | WAITS },
-	{ "free", "free of swapped pages (MADV_DONTNEED)", page_out, free_pages, NULL,
+	{ "in-free-seq", "page-in, read, in order, and free (MADV_DONTNEED)", page_out,
+	  read_and_free, "pswpin", NEEDS_SWAP | FREES },
+	{ "in-free-rand", "page-in, read, at random, and free", page_out,
+	  read_scattered_and_free, "pswpin", NEEDS_SWAP | FREES },
+	{ "free", "free of pages that are out", page_out, free_pages, NULL, NEEDS_SWAP | FREES },
+	{ "free-in", "free of pages that are back in", page_out_and_in, free_pages, NULL,
 	  NEEDS_SWAP | FREES },
+	{ "swapoff", "swapoff, pages out", page_out, swap_off, "pswpin",
+	  NEEDS_SWAP | SWAP_IS_OFF | WAITS },
+	{ "swapoff-in", "swapoff, pages back in", page_out_and_in, swap_off, NULL,
+	  NEEDS_SWAP | SWAP_IS_OFF | WAITS },
 };
 
 static void run_row(const struct row *row)
 {
 	clockid_t clock = row->flags & WAITS ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC_RAW;
-	static bool filled;
 	uint64_t count = 0, start, ns;
 
-	if ((row->flags & NEEDS_SWAP) && !filled)
+	/* Fresh pages each time: those that are mapped from swap can't go out again */
+	if (row->flags & NEEDS_SWAP) {
+		free_pages();
 		fill();
-	filled = !(row->flags & FREES);
+	}
 	if (row->before)
 		row->before();
 	if (row->counter)
@@ -292,9 +339,10 @@ static void map_memory(void)
 }
 
 static const char usage[] =
-"usage: pagebench [--pages N] [--seed N] [--device DEV]\n"
+"usage: pagebench [--pages N] [--seed N] [--device DEV [--settled FILE]]\n"
 "       pagebench --list\n"
 "  --device DEV   swap device, ready for swapon; without it: the rows that need none\n"
+"  --settled FILE wait until it reads 0 after memory was freed\n"
 "  --list         the rows, as key|title\n"
 "For each row one line: key, pages, nanoseconds.\n"
 "exit status: 0 all data right, 1 wrong data, 2 could not run\n";
@@ -303,7 +351,7 @@ static void parse_options(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "pages", 1, NULL, 'p' }, { "seed", 1, NULL, 'S' }, { "device", 1, NULL, 'd' },
-		{ "list", 0, NULL, 'l' }, { NULL, 0, NULL, 0 },
+		{ "settled", 1, NULL, 's' }, { "list", 0, NULL, 'l' }, { NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -317,6 +365,9 @@ static void parse_options(int argc, char **argv)
 			break;
 		case 'd':
 			opt.device = optarg;
+			break;
+		case 's':
+			opt.settled = optarg;
 			break;
 		case 'l':
 			opt.list = true;
