@@ -2,10 +2,11 @@
 /*
  * Charging: whose DRAM it is when a lent page moves there.
  *
- * A lent page is charged as swap: its swap entry keeps the charge it had. It carries
- * the root cgroup, which isn't charged for anything. On its way to DRAM it is charged as
- * memory to the cgroup that the entry is charged to, within its limits; migration
- * hands that charge to the new page.
+ * A lent page is charged as swap: its swap entry keeps the charge it had. As memory it
+ * is charged to nobody, and has no cgroup; that also spares mm most of the work of
+ * mapping and freeing it. On its way to DRAM, where a page has to have one,
+ * it is charged as memory to the cgroup that the entry is charged to, within its
+ * limits; migration hands that charge to the new page.
  */
 #define pr_fmt(fmt) "pmemswap: " fmt
 
@@ -53,17 +54,6 @@ int ps_charge_init(void)
 }
 
 /**
- * ps_charge_lent() - a page is lent: charged as swap, so to nobody as memory
- * @page: the page
- *
- * Context: any.
- */
-void ps_charge_lent(struct page *page)
-{
-	page->memcg_data = root_memcg;
-}
-
-/**
  * ps_charge_get() - who is charged for a cgroup that may be on its way out
  * @memcg: the cgroup; the caller has a reference or is under RCU
  *
@@ -106,9 +96,25 @@ struct mem_cgroup *ps_charge_find(swp_entry_t entry)
 }
 
 /**
+ * ps_charge_same() - are two swap entries charged to the same cgroup?
+ * @a: one, in use
+ * @b: the other, in use
+ *
+ * Context: any.
+ * Return: true if so: then they can be freed together.
+ */
+bool ps_charge_same(swp_entry_t a, swp_entry_t b)
+{
+	return mem_cgroup_disabled() ||
+	       static_call(ps_lookup_swap_cgroup_id)(a) ==
+	       static_call(ps_lookup_swap_cgroup_id)(b);
+}
+
+/**
  * ps_charge_move() - a lent page is about to move to DRAM: charge it
  * @page: the page, locked and mapped by nobody
- * @memcg: the cgroup it belongs to
+ * @memcg: the cgroup it belongs to, or NULL: then it becomes the root's, which isn't
+ *	charged for anything
  * @patience: __GFP_NORETRY or __GFP_RETRY_MAYFAIL
  *
  * Context: process context, may sleep for reclaim. Nobody is killed for it.
@@ -119,16 +125,16 @@ bool ps_charge_move(struct page *page, struct mem_cgroup *memcg, gfp_t patience)
 	struct mem_cgroup *old;
 	int err;
 
-	/* Of the root, which isn't counted. */
-	page->memcg_data = 0;
+	if (!memcg) {
+		page->memcg_data = root_memcg;
+		return true;
+	}
 	old = set_active_memcg(memcg);
 	/* A task that holds locks of a filesystem may wait for this very page. */
 	err = static_call(ps_mem_cgroup_charge)(page_folio(page), NULL,
 						GFP_NOFS | __GFP_NOWARN |
 						patience);
 	set_active_memcg(old);
-	if (err)
-		page->memcg_data = root_memcg;
 	return !err;
 }
 
@@ -142,5 +148,5 @@ void ps_charge_stay(struct page *page)
 {
 	if (page->memcg_data != root_memcg)
 		static_call(ps_mem_cgroup_uncharge)(page_folio(page));
-	page->memcg_data = root_memcg;
+	page->memcg_data = 0;
 }

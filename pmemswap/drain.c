@@ -44,13 +44,12 @@ static bool charge(struct pmemswap *ps, struct batch *b, struct page *page)
 	struct mem_cgroup *memcg = ps_lent_memcg(ps, page);
 	bool charged;
 
-	if (!memcg)
-		return true;
-	charged = memcg != b->refused && ps_charge_move(page, memcg,
-							b->patience);
+	charged = (!memcg || memcg != b->refused) &&
+		  ps_charge_move(page, memcg, b->patience);
 	if (!charged)
 		b->refused = memcg;
-	css_put(&memcg->css);
+	if (memcg)
+		css_put(&memcg->css);
 	return charged;
 }
 

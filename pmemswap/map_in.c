@@ -63,50 +63,106 @@ static bool slots_found;
 
 /**
  * struct window - the page table entries that one fault may map
- * @vma: the VMA
  * @first: address of the first
  * @pte: the first
  * @nr: how many
  */
 struct window {
-	struct vm_area_struct *vma;
 	unsigned long first;
 	pte_t *pte;
 	unsigned int nr;
 };
 
-/* May this slot be lent? Under its lock. */
-static enum ps_fallback may_lend(struct pmemswap *ps,
-				 struct swap_info_struct *si,
-				 unsigned long word)
+/**
+ * struct lending - what is the same for all pages that one fault maps
+ *
+ * All at hand, because it is read for each of them.
+ *
+ * @tier: the tier
+ * @pages: its first page
+ * @slots: the slot table
+ * @si: the kernel's idea of the device
+ * @swap_map: its counts of references
+ * @zeromap: its slots that have no data because all of it is 0
+ * @mm: the owner
+ * @mapping: what page->mapping becomes
+ * @index_base: added to the page number of an address gives page->index
+ * @pte: page table entry of the pool's first page, writable if VMA and fault let it be
+ * @plain: @pte holds for all but what uffd-wp protects
+ * @type: type of the swap entries
+ */
+struct lending {
+	struct pmem_tier *tier;
+	struct page *pages;
+	struct slot *slots;
+	struct swap_info_struct *si;
+	unsigned char *swap_map;
+	unsigned long *zeromap;
+	struct mm_struct *mm;
+	struct address_space *mapping;
+	unsigned long index_base;
+	pte_t pte;
+	bool plain;
+	int type;
+};
+
+static void set_lending(struct lending *l, struct pmemswap *ps,
+			struct swap_info_struct *si, struct vm_area_struct *vma,
+			int type)
 {
-	if (slot_kind(word) != SLOT_RAW)
-		return PS_FALLBACK_FILLED;
+	l->tier = ps->tier;
+	l->pages = pmem_tier_index_page(ps->tier, 0);
+	l->slots = ps->slots;
+	l->si = si;
+	l->swap_map = si->swap_map;
+	l->zeromap = si->zeromap;
+	l->mm = vma->vm_mm;
+	l->mapping = (struct address_space *)
+		     ((unsigned long)vma->anon_vma + PAGE_MAPPING_ANON);
+	l->index_base = vma->vm_pgoff - (vma->vm_start >> PAGE_SHIFT);
+	l->pte = pfn_pte(ps->tier->first_pfn, vma->vm_page_prot);
+	/*
+	 * The pages are exclusive, so do_swap_page() would make them writable too. By
+	 * pte_mkwrite(), which isn't exported; there is no shadow stack here.
+	 */
+	if (vma->vm_flags & VM_WRITE)
+		l->pte = pte_mkwrite_novma(l->pte);
+	/* mm/internal.h: pte_needs_soft_dirty_wp() */
+	l->plain = !IS_ENABLED(CONFIG_MEM_SOFT_DIRTY) ||
+		   vma->vm_flags & VM_SOFTDIRTY;
+	l->type = type;
+}
+
+/* May the slot that is locked be lent? */
+static __always_inline enum ps_fallback may_lend(const struct lending *l,
+						 unsigned long word)
+{
 	/*
 	 * swapoff clears SWP_WRITEOK, and then ps_swapoff_begins() looks at each
 	 * slot under its lock: either it finds this one lent, or it was there
 	 * before and the flag is seen to be clear here.
 	 */
-	if (!(READ_ONCE(si->flags) & SWP_WRITEOK))
+	if (!(READ_ONCE(l->si->flags) & SWP_WRITEOK))
 		return PS_FALLBACK_SWAPOFF;
-	if (pmem_tier_index_bad(ps->tier, slot_payload(word)))
+	if (pmem_tier_index_bad(l->tier, slot_payload(word)))
 		return PS_FALLBACK_MEDIA;
 	return PS_FALLBACK_NONE;
 }
 
 /* Make the pmem page a fresh, exclusive, anonymous page with one reference. */
-static void make_anon(struct page *page, struct vm_area_struct *vma,
-		      unsigned long address, swp_entry_t entry)
+static __always_inline void make_anon(const struct lending *l,
+				      struct page *page, unsigned long address,
+				      swp_entry_t entry)
 {
 	page->flags |= BIT(PG_uptodate) | BIT(PG_swapbacked) |
 		       BIT(PG_anon_exclusive);
-	page->index = linear_page_index(vma, address);
+	page->index = (address >> PAGE_SHIFT) + l->index_base;
 	page->zone_device_data = (void *)entry.val;
 	atomic_set(&page->_mapcount, 0);
-	ps_charge_lent(page);
+	/* Charged as swap. */
+	page->memcg_data = 0;
 	/* As __folio_set_anon(): page_idle may look at any time. */
-	WRITE_ONCE(page->mapping, (struct address_space *)
-		   ((unsigned long)vma->anon_vma + PAGE_MAPPING_ANON));
+	WRITE_ONCE(page->mapping, l->mapping);
 	/* Pairs with the try-get of pfn walkers and GUP-fast. */
 	smp_wmb();
 	set_page_count(page, 1);
@@ -115,15 +171,16 @@ static void make_anon(struct page *page, struct vm_area_struct *vma,
 /*
  * The page of a slot becomes mm's, if it may. Under the page table lock. A lent
  * page without references is one that has been returned: so it gets its first one
- * before the slot says that it is lent.
+ * before the slot says that it is lent. @index is which page of the pool it is.
  */
-static enum ps_fallback lend(struct pmemswap *ps, struct swap_info_struct *si,
-			     struct vm_area_struct *vma, unsigned long address,
-			     swp_entry_t entry, struct page **page)
+static __always_inline enum ps_fallback lend(const struct lending *l,
+					     unsigned long address,
+					     swp_entry_t entry,
+					     unsigned long *index)
 {
 	unsigned long offset = swp_offset(entry);
-	unsigned char refs = READ_ONCE(si->swap_map[offset]);
-	struct slot *slot = &ps->slots[offset];
+	unsigned char refs = READ_ONCE(l->swap_map[offset]);
+	struct slot *slot = &l->slots[offset];
 	enum ps_fallback reason;
 	unsigned long word;
 
@@ -131,82 +188,69 @@ static enum ps_fallback lend(struct pmemswap *ps, struct swap_info_struct *si,
 	if (refs != 1)
 		return refs & SWAP_HAS_CACHE ? PS_FALLBACK_CACHED :
 					       PS_FALLBACK_SHARED;
-	if (test_bit(offset, si->zeromap))
+	if (test_bit(offset, l->zeromap))
 		return PS_FALLBACK_FILLED;
 
-	slot_lock(slot);
-	word = slot_get(slot);
-	reason = may_lend(ps, si, word);
-	if (!reason) {
-		*page = pmem_tier_index_page(ps->tier, slot_payload(word));
-		make_anon(*page, vma, address, entry);
-		slot_set(slot, slot_word(SLOT_LENT, slot_payload(word)));
+	do {
+		word = slot_get(slot);
+		if (slot_kind(word) != SLOT_RAW)
+			return PS_FALLBACK_FILLED;
+		/* Not preempted: under a spin lock. */
+	} while (!slot_lock_if(slot, word));
+	*index = slot_payload(word);
+	reason = may_lend(l, word);
+	if (unlikely(reason)) {
+		slot_unlock_as(slot, word);
+		return reason;
 	}
-	slot_unlock(slot);
-	return reason;
+	make_anon(l, l->pages + *index, address, entry);
+	slot_unlock_as(slot, slot_word(SLOT_LENT, *index));
+	return PS_FALLBACK_NONE;
 }
 
-static bool soft_dirty_wp(const struct vm_area_struct *vma, pte_t pte)
+/* Other than plain: the entry must not become writable. */
+static noinline pte_t protect(const struct lending *l, pte_t pte, pte_t swp_pte)
 {
-	/* mm/internal.h: pte_needs_soft_dirty_wp() */
-	return IS_ENABLED(CONFIG_MEM_SOFT_DIRTY) &&
-	       !(vma->vm_flags & VM_SOFTDIRTY) && !pte_soft_dirty(pte);
+	if (pte_swp_uffd_wp(swp_pte))
+		return pte_mkuffd_wp(pte_wrprotect(pte));
+	return l->plain || pte_swp_soft_dirty(swp_pte) ? pte :
+							 pte_wrprotect(pte);
 }
 
-static pte_t make_pte(struct page *page, struct vm_area_struct *vma,
-		      pte_t swp_pte)
+static __always_inline pte_t make_pte(const struct lending *l,
+				      unsigned long index, pte_t swp_pte)
 {
-	pte_t pte = mk_pte(page, vma->vm_page_prot);
+	pte_t pte = pte_advance_pfn(l->pte, index);
 
 	if (pte_swp_soft_dirty(swp_pte))
 		pte = pte_mksoft_dirty(pte);
-	if (pte_swp_uffd_wp(swp_pte))
-		pte = pte_mkuffd_wp(pte);
-	/*
-	 * The page is exclusive, so do_swap_page() would make it writable too. By
-	 * pte_mkwrite(), which isn't exported; there is no shadow stack here.
-	 */
-	if ((vma->vm_flags & VM_WRITE) && !userfaultfd_pte_wp(vma, pte) &&
-	    !soft_dirty_wp(vma, pte))
-		pte = pte_clear_saveddirty(pte_mkwrite_novma(pte));
+	if (unlikely(!l->plain || pte_swp_uffd_wp(swp_pte)))
+		pte = protect(l, pte, swp_pte);
 	return pte;
 }
 
 /* Map one page, or say why it has to come in some other way. */
-static enum ps_fallback map_one(struct pmemswap *ps,
-				struct swap_info_struct *si,
-				struct vm_area_struct *vma,
-				unsigned long address, pte_t *ptep, bool write,
-				bool around)
+static __always_inline enum ps_fallback
+map_one(const struct lending *l, unsigned long address, pte_t *ptep,
+	pte_t swp_pte, swp_entry_t entry, bool write, bool around)
 {
-	pte_t swp_pte = ptep_get(ptep), pte;
-	swp_entry_t entry = pte_to_swp_entry(swp_pte);
 	enum ps_fallback reason;
-	struct page *page;
+	unsigned long index;
+	pte_t pte;
 
 	if (!pte_swp_exclusive(swp_pte))
 		return PS_FALLBACK_SHARED;
-	reason = lend(ps, si, vma, address, entry, &page);
+	reason = lend(l, address, entry, &index);
 	if (reason)
 		return reason;
-	pte = make_pte(page, vma, swp_pte);
+	pte = make_pte(l, index, swp_pte);
 	if (write && pte_write(pte))
 		pte = pte_mkdirty(pte);
 	/* A neighbour hasn't been accessed: the CPU will say when it is. */
 	if (around)
 		pte = pte_mkold(pte);
-	set_pte_at(vma->vm_mm, address, ptep, pte);
+	set_pte_at(l->mm, address, ptep, pte);
 	return PS_FALLBACK_NONE;
-}
-
-static bool is_ours(pte_t pte, int type)
-{
-	swp_entry_t entry;
-
-	if (!is_swap_pte(pte))
-		return false;
-	entry = pte_to_swp_entry(pte);
-	return !non_swap_entry(entry) && swp_type(entry) == type;
 }
 
 /* The aligned window around the fault, within the VMA and the page table. */
@@ -220,23 +264,30 @@ static void set_window(struct window *w, struct vm_fault *vmf, pte_t *ptep,
 
 	first = max3(first, vmf->vma->vm_start, address & PMD_MASK);
 	end = min3(end, vmf->vma->vm_end, (address & PMD_MASK) + PMD_SIZE);
-	w->vma = vmf->vma;
 	w->first = first;
 	w->nr = (end - first) >> PAGE_SHIFT;
 	w->pte = ptep - ((address - first) >> PAGE_SHIFT);
 }
 
 /* Map the neighbours; the page table lock is held. Returns how many. */
-static unsigned int map_around(struct pmemswap *ps, struct swap_info_struct *si,
-			       struct window *w, int type)
+static unsigned int map_around(const struct lending *l, const struct window *w)
 {
+	unsigned long address = w->first;
 	unsigned int i, mapped = 0;
+	pte_t *ptep = w->pte;
 
-	for (i = 0; i < w->nr; i++)
-		if (is_ours(ptep_get(w->pte + i), type))
-			mapped += !map_one(ps, si, w->vma,
-					   w->first + i * PAGE_SIZE, w->pte + i,
-					   false, true);
+	for (i = 0; i < w->nr; i++, ptep++, address += PAGE_SIZE) {
+		pte_t pte = ptep_get(ptep);
+		swp_entry_t entry;
+
+		if (!is_swap_pte(pte))
+			continue;
+		/* Migration entries and the like are of other types. */
+		entry = pte_to_swp_entry(pte);
+		if (swp_type(entry) != l->type)
+			continue;
+		mapped += !map_one(l, address, ptep, pte, entry, false, true);
+	}
 	return mapped;
 }
 
@@ -259,6 +310,7 @@ static enum ps_fallback map_in(struct vm_fault *vmf, struct pmemswap *ps,
 	unsigned int pages = READ_ONCE(ps->fault_around_pages);
 	unsigned long address = vmf->address & PAGE_MASK;
 	enum ps_fallback reason = PS_FALLBACK_RACE;
+	struct lending l;
 	unsigned int mapped;
 	struct window w;
 	pte_t *ptep = vmf->pte;
@@ -275,9 +327,11 @@ static enum ps_fallback map_in(struct vm_fault *vmf, struct pmemswap *ps,
 	 * handle_pte_fault() has called pte_offset_map_nolock(): the page table
 	 * stays (under RCU), ptl is its lock. do_swap_page() would unmap it.
 	 */
+	set_lending(&l, ps, si, vma, swp_type(entry));
 	spin_lock(vmf->ptl);
 	if (pte_same(ptep_get(ptep), vmf->orig_pte))
-		reason = map_one(ps, si, vma, address, ptep, write, false);
+		reason = map_one(&l, address, ptep, vmf->orig_pte, entry, write,
+				 false);
 	if (reason) {
 		spin_unlock(vmf->ptl);
 		return reason;
@@ -285,7 +339,7 @@ static enum ps_fallback map_in(struct vm_fault *vmf, struct pmemswap *ps,
 	mapped = 1;
 	if (pages > 1) {
 		set_window(&w, vmf, ptep, pages);
-		mapped += map_around(ps, si, &w, swp_type(entry));
+		mapped += map_around(&l, &w);
 	}
 	WRITE_ONCE(ps->si, si);
 	account(ps, vma, pte_page(ptep_get(ptep)), mapped);

@@ -83,6 +83,9 @@ struct ps_stats {
 	s64 count[PS_NR_STATS];
 };
 
+/* Swap entries of returned pages that are freed together. */
+#define PS_FREE_BATCH	256
+
 /**
  * struct pmemswap - one swap device
  * @tier: the tier its pages come from
@@ -99,6 +102,7 @@ struct ps_stats {
  *	never freed, but may be another device's by now
  * @returned: pages mm is done with, linked through zone_device_data
  * @return_work: frees their swap entries
+ * @freeing: entries that return_work frees next
  * @orphans: pages lent whose slot is gone, plus one while swapoff looks for them
  */
 struct pmemswap {
@@ -115,6 +119,7 @@ struct pmemswap {
 	struct swap_info_struct *si;
 	struct llist_head returned;
 	struct work_struct return_work;
+	swp_entry_t freeing[PS_FREE_BATCH];
 	atomic_long_t orphans;
 };
 
@@ -174,9 +179,9 @@ asmlinkage unsigned int ps_hook_long_pin(struct folio *folio);
 
 /* charge.c */
 int ps_charge_init(void);
-void ps_charge_lent(struct page *page);
 struct mem_cgroup *ps_charge_get(struct mem_cgroup *memcg);
 struct mem_cgroup *ps_charge_find(swp_entry_t entry);
+bool ps_charge_same(swp_entry_t a, swp_entry_t b);
 bool ps_charge_move(struct page *page, struct mem_cgroup *memcg,
 		    gfp_t patience);
 void ps_charge_stay(struct page *page);

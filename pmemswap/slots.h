@@ -92,6 +92,40 @@ static inline void slot_set(struct slot *slot, unsigned long word)
 	WRITE_ONCE(slot->word, word | BIT(SLOT_LOCK_BIT));
 }
 
+/*
+ * Lock the slot if its word is this; false when it isn't, or when it is locked. For
+ * callers that can't be preempted.
+ */
+static inline bool slot_lock_if(struct slot *slot, unsigned long word)
+{
+	return likely(try_cmpxchg(&slot->word, &word,
+				  word | BIT(SLOT_LOCK_BIT)));
+}
+
+/* Unlock the slot, its word is this from now on. */
+static inline void slot_unlock_as(struct slot *slot, unsigned long word)
+{
+	smp_store_release(&slot->word, word);
+}
+
+/* Change the word from @old to @new once it is unlocked; false when it isn't @old. */
+static inline bool slot_change_if(struct slot *slot, unsigned long old,
+				  unsigned long new)
+{
+	unsigned long word = old;
+	bool changed;
+
+	if (likely(try_cmpxchg(&slot->word, &word, new)))
+		return true;
+
+	slot_lock(slot);
+	changed = slot_get(slot) == old;
+	if (changed)
+		slot_set(slot, new);
+	slot_unlock(slot);
+	return changed;
+}
+
 /* Change the word of an unlocked slot once it is so; returns the old word. */
 static inline unsigned long slot_exchange(struct slot *slot, unsigned long word)
 {

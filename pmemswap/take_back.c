@@ -108,10 +108,11 @@ static struct mem_cgroup *to_memcg(unsigned long origin)
 }
 
 /*
- * A returned page is either still its slot's: then the slot is a raw one again and
- * its swap entry, whose reference the page held, can go; or the slot has left it.
+ * A returned page goes back to the pool. If it is still its slot's, that is empty
+ * now, and its swap entry, whose reference the page held, can go: then this
+ * returns true.
  */
-static void take_back(struct pmemswap *ps, struct page *page)
+static bool take_back(struct pmemswap *ps, struct page *page)
 {
 	swp_entry_t entry = { .val = page_private(page) };
 	unsigned long index = pmem_tier_page_index(ps->tier, page);
@@ -121,22 +122,59 @@ static void take_back(struct pmemswap *ps, struct page *page)
 	if (!is_memcg(entry.val)) {
 		struct slot *slot = &ps->slots[swp_offset(entry)];
 
-		slot_lock(slot);
-		held = slot_get(slot) == slot_word(SLOT_LENT, index);
-		if (held)
-			slot_set(slot, slot_word(SLOT_RAW, index));
-		slot_unlock(slot);
+		held = slot_change_if(slot, slot_word(SLOT_LENT, index),
+				      slot_word(SLOT_EMPTY, 0));
 	}
 	trace_take_back(ps->id, index, held ? swp_offset(entry) : 0, !held);
-	if (held) {
-		ps_count(ps, PS_LENT, -1);
-		static_call(ps_free_swap_and_cache_nr)(entry, 1);
-		return;
-	}
+	pmem_tier_free(ps->tier, index, PMEM_TIER_SWAP);
+	if (held)
+		return true;
 	if (memcg)
 		css_put(&memcg->css);
-	pmem_tier_free(ps->tier, index, PMEM_TIER_SWAP);
 	orphan_returned(ps);
+	return false;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	const swp_entry_t *x = a, *y = b;
+
+	return x->val < y->val ? -1 : x->val > y->val;
+}
+
+/* How many of the first entries are neighbours, all charged to one cgroup? */
+static unsigned int run_length(const swp_entry_t *entry, unsigned int nr)
+{
+	unsigned int n = 1;
+
+	/* Together they are freed within a cluster only: 256 slots, or 512. */
+	while (n < nr && entry[n].val == entry[0].val + n &&
+	       swp_offset(entry[n]) % PS_FREE_BATCH &&
+	       ps_charge_same(entry[0], entry[n]))
+		n++;
+	return n;
+}
+
+/* Free swap entries, with as few calls as there are runs of them. */
+static void free_entries(struct pmemswap *ps, swp_entry_t *entry,
+			 unsigned int nr)
+{
+	unsigned int i, n, breaks = 0;
+
+	if (!nr)
+		return;
+	for (i = 1; i < nr; i++)
+		breaks += entry[i].val != entry[i - 1].val + 1;
+	/* Sorting costs more than what few runs can win. */
+	if (breaks > nr / 4)
+		sort(entry, nr, sizeof(*entry), compare_entries, NULL);
+	for (i = 0; i < nr; i += n) {
+		n = run_length(entry + i, nr - i);
+		static_call(ps_free_swap_and_cache_nr)(entry[i], n);
+	}
+	ps_count(ps, PS_FREED, nr);
+	ps_count(ps, PS_SLOTS_RAW, -(long)nr);
+	ps_count(ps, PS_LENT, -(long)nr);
 }
 
 /**
@@ -176,16 +214,26 @@ struct mem_cgroup *ps_lent_memcg(struct pmemswap *ps, struct page *page)
 static void ps_return_work(struct work_struct *work)
 {
 	struct pmemswap *ps = container_of(work, struct pmemswap, return_work);
+	swp_entry_t *end = ps->freeing + PS_FREE_BATCH, *first = end;
 	struct llist_node *node, *next;
 
 	node = llist_del_all(&ps->returned);
 	llist_for_each_safe(node, next, node) {
 		void **data = (void **)node;
+		struct page *page = container_of(data, struct page,
+						 zone_device_data);
 
-		take_back(ps, container_of(data, struct page,
-					   zone_device_data));
-		cond_resched();
+		/* The list has the last one first: from the end they are in order. */
+		(--first)->val = page_private(page);
+		if (!take_back(ps, page))
+			first++;
+		if (first == ps->freeing) {
+			free_entries(ps, first, PS_FREE_BATCH);
+			first = end;
+			cond_resched();
+		}
 	}
+	free_entries(ps, first, end - first);
 	pmem_tier_idle();
 }
 
