@@ -98,8 +98,8 @@ struct ps_stats {
  * @closing: nobody may open the device any more; under disk->open_mutex
  * @map_faults: which faults may map, enum ps_map_faults
  * @fault_around_pages: pages that one fault may map
- * @si: the kernel's swap_info_struct since a page was first lent; these are
- *	never freed, but may be another device's by now
+ * @si: the kernel's swap_info_struct since a page was first written or lent; these
+ *	are never freed, but may be another device's by now
  * @returned: pages mm is done with, linked through zone_device_data
  * @return_work: frees their swap entries
  * @freeing: entries that return_work frees next
@@ -188,9 +188,14 @@ void ps_charge_stay(struct page *page);
 
 /* map_in.c */
 extern struct pmem_tier_feature ps_map_in_feature;
+bool ps_vma_may_map(const struct vm_area_struct *vma);
 void ps_map_in_init(void);
 int ps_map_in_enable(void);
 void ps_map_in_exit(void);
+
+/* unuse.c */
+int ps_unuse_init(void);
+void ps_unuse(struct pmemswap *ps, struct swap_info_struct *si);
 
 /* take_back.c */
 void ps_orphan(struct pmemswap *ps);

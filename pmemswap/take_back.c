@@ -40,7 +40,6 @@ void ps_take_back_setup(struct pmemswap *ps)
 	INIT_WORK(&ps->return_work, ps_return_work);
 	atomic_long_set(&ps->orphans, 0);
 	ps->fault_around_pages = 16;
-	/* Until charging after promotion is right: see docs/architecture.md. */
 	ps->map_faults = PS_MAP_OFF;
 }
 
@@ -156,13 +155,10 @@ static unsigned int run_length(const swp_entry_t *entry, unsigned int nr)
 }
 
 /* Free swap entries, with as few calls as there are runs of them. */
-static void free_entries(struct pmemswap *ps, swp_entry_t *entry,
-			 unsigned int nr)
+static void free_entries(swp_entry_t *entry, unsigned int nr)
 {
 	unsigned int i, n, breaks = 0;
 
-	if (!nr)
-		return;
 	for (i = 1; i < nr; i++)
 		breaks += entry[i].val != entry[i - 1].val + 1;
 	/* Sorting costs more than what few runs can win. */
@@ -172,6 +168,13 @@ static void free_entries(struct pmemswap *ps, swp_entry_t *entry,
 		n = run_length(entry + i, nr - i);
 		static_call(ps_free_swap_and_cache_nr)(entry[i], n);
 	}
+}
+
+/* Their slots are empty already. */
+static void free_returned(struct pmemswap *ps, swp_entry_t *entry,
+			  unsigned int nr)
+{
+	free_entries(entry, nr);
 	ps_count(ps, PS_FREED, nr);
 	ps_count(ps, PS_SLOTS_RAW, -(long)nr);
 	ps_count(ps, PS_LENT, -(long)nr);
@@ -228,14 +231,17 @@ static void ps_return_work(struct work_struct *work)
 		if (!take_back(ps, page))
 			first++;
 		if (first == ps->freeing) {
-			free_entries(ps, first, PS_FREE_BATCH);
+			free_returned(ps, first, PS_FREE_BATCH);
 			first = end;
 			cond_resched();
 		}
 	}
-	free_entries(ps, first, end - first);
+	free_returned(ps, first, end - first);
 	pmem_tier_idle();
 }
+
+/* Entries that swapoff frees at a time, on the stack. */
+#define ORPHAN_BATCH	64
 
 /* Part a slot from its page, if that is lent. Returns true when it was. */
 static bool orphan_slot(struct pmemswap *ps, struct slot *slot,
@@ -244,6 +250,9 @@ static bool orphan_slot(struct pmemswap *ps, struct slot *slot,
 	struct page *page;
 	bool alive;
 
+	/* Most are empty. */
+	if (slot_kind(READ_ONCE(slot->word)) == SLOT_EMPTY)
+		return false;
 	/* Under lock: pairs with lend(), see there. */
 	slot_lock(slot);
 	if (slot_kind(slot_get(slot)) != SLOT_LENT) {
@@ -278,9 +287,11 @@ static bool orphan_slot(struct pmemswap *ps, struct slot *slot,
 static void ps_swapoff_begins(struct pmemswap *ps)
 {
 	struct swap_info_struct *si = READ_ONCE(ps->si);
+	swp_entry_t entry[ORPHAN_BATCH];
 	unsigned long offset;
+	unsigned int nr = 0;
 
-	/* Never lent, or it isn't this one. */
+	/* Never used with mapping on, or it isn't this one. */
 	if (!si || READ_ONCE(si->bdev) != ps->disk->part0 ||
 	    READ_ONCE(si->flags) & SWP_WRITEOK)
 		return;
@@ -288,13 +299,18 @@ static void ps_swapoff_begins(struct pmemswap *ps)
 	/* One for the walk, so that the count can't come to 0 under it. */
 	ps_orphan(ps);
 
+	if (READ_ONCE(ps->map_faults) == PS_MAP_ALL)
+		ps_unuse(ps, si);
 	for (offset = 1; offset < ps->nr_slots; offset++) {
-		swp_entry_t entry = swp_entry(si->type, offset);
-
-		if (orphan_slot(ps, &ps->slots[offset], entry))
-			static_call(ps_free_swap_and_cache_nr)(entry, 1);
+		entry[nr] = swp_entry(si->type, offset);
+		nr += orphan_slot(ps, &ps->slots[offset], entry[nr]);
+		if (nr < ORPHAN_BATCH)
+			continue;
+		free_entries(entry, nr);
+		nr = 0;
 		cond_resched();
 	}
+	free_entries(entry, nr);
 	orphan_returned(ps);
 }
 

@@ -92,6 +92,78 @@ swapoff_while_lent()
 	idle "$BIG"
 }
 
+# out: a puppet "p" with a region a of 16 MiB that is swapped out
+out()
+{
+	mapping all 16
+	puppet p
+	tell p map a 16M nohuge
+	tell p fill a 1 random
+	loop_until 20 goes_out $(( PAGES * 9 / 10 ))
+}
+
+# swapoff maps as well
+swapoff_maps()
+{
+	local copied0 mapped0 swapped
+
+	out
+	copied0=$(stat_of "$DEV" copied_in_pages)
+	mapped0=$(stat_of "$DEV" mapped_in_pages)
+	tell p swapped a
+	swapped=$REPLY
+	swap_off "$DEV"
+	same "pages copied" "$(stat_of "$DEV" copied_in_pages)" "$copied0"
+	same "pages mapped" $(( $(stat_of "$DEV" mapped_in_pages) - mapped0 )) "$swapped"
+	same "lent_pages of the namespace" "$(tier_stat "$BIG" lent_pages)" "$swapped"
+	tell p verify a
+	tell p fill a 3 random
+	tell p verify a
+	puppet_end p
+	idle "$BIG"
+}
+
+# ... but doesn't where it was told not to
+swapoff_copies()
+{
+	local swapped
+
+	out
+	echo read >"$(ps_attr map_faults)"
+	tell p swapped a
+	swapped=$REPLY
+	swap_off "$DEV"
+	num "pages copied" "$(stat_of "$DEV" copied_in_pages)" -ge "$swapped"
+	same "lent_pages of the namespace" "$(tier_stat "$BIG" lent_pages)" 0
+	tell p verify a
+	puppet_end p
+	idle "$BIG"
+}
+
+# gone PID: nothing but a zombie
+gone() { [[ ! -e /proc/$1 || $(awk '/^State:/ { print $2 }' "/proc/$1/status") == Z ]]; }
+
+# What a process that is gone shared isn't shared any more
+fork_gone()
+{
+	local shared0 mapped0
+
+	out
+	tell p forkhold a
+	kill -9 "$REPLY"
+	loop_until 20 gone "$REPLY"
+	shared0=$(stat_of "$DEV" fallback_shared)
+	mapped0=$(stat_of "$DEV" mapped_in_pages)
+	tell p verify a
+	same "fallback_shared" "$(stat_of "$DEV" fallback_shared)" "$shared0"
+	num "pages mapped" "$(stat_of "$DEV" mapped_in_pages)" -gt "$mapped0"
+	tell p fill a 3 random
+	tell p verify a
+	puppet_end p
+	swap_off "$DEV"
+	idle "$BIG"
+}
+
 unbind_takes_back()
 {
 	start
@@ -313,7 +385,7 @@ holders()
 	tell p pin a 0 5
 	log_mark
 	same "drain" "$(writing "$(ps_attr drain)" 1)" EBUSY
-	log_has "$DEV: 5 pages are lent still: .* processes: ${_puppet_pid[p]}\$"
+	log_has "$DEV: [1-5] pages are lent still: .* processes: ${_puppet_pid[p]}\$"
 	! log_has "processes: .*\\<$child\\>" >/dev/null || fail "process $child is named"
 	tell p unpin a
 	tell p forkend a
@@ -475,6 +547,9 @@ case_ 'read faults only' hog_maps read 16
 case_ 'fork' hog_maps all 16 --fork 3
 case_ 'pages are written in place' data_in_place
 case_ 'swapoff while pages are lent' swapoff_while_lent
+case_ 'swapoff of what is out' swapoff_maps
+case_ 'swapoff with map_faults = read copies' swapoff_copies
+case_ 'after the other process is gone' fork_gone
 case_ 'giving the namespace back takes them back' unbind_takes_back
 case_ 'swapoff and swapon while pages are lent' swapon_again
 case_ 'with zswap in between' with_zswap
