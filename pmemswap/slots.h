@@ -105,6 +105,7 @@ static inline bool slot_lock_if(struct slot *slot, unsigned long word)
 /* Unlock the slot, its word is this from now on. */
 static inline void slot_unlock_as(struct slot *slot, unsigned long word)
 {
+	/* Pairs with slot_lock(): who has it next sees what was done. */
 	smp_store_release(&slot->word, word);
 }
 
