@@ -28,8 +28,11 @@
  * @mapping: what page->mapping becomes
  * @index_base: added to the page number of an address gives page->index
  * @pte: page table entry of the pool's first page, writable if VMA and fault let it be
+ * @old_pte: the same for a neighbour, which hasn't been accessed: the CPU will say when
+ *	it is
  * @plain: @pte holds for all but what uffd-wp protects
  * @swapoff: it is swapoff that maps
+ * @has_bad: some pages of the tier are bad
  * @type: type of the swap entries
  */
 struct lending {
@@ -43,7 +46,9 @@ struct lending {
 	struct address_space *mapping;
 	unsigned long index_base;
 	pte_t pte;
+	pte_t old_pte;
 	bool plain;
+	bool has_bad;
 	bool swapoff;
 	int type;
 };
@@ -70,9 +75,11 @@ static inline void set_lending(struct lending *l, struct pmemswap *ps,
 	 */
 	if (vma->vm_flags & VM_WRITE)
 		l->pte = pte_mkwrite_novma(l->pte);
+	l->old_pte = pte_mkold(l->pte);
 	/* mm/internal.h: pte_needs_soft_dirty_wp() */
 	l->plain = !IS_ENABLED(CONFIG_MEM_SOFT_DIRTY) ||
 		   vma->vm_flags & VM_SOFTDIRTY;
+	l->has_bad = READ_ONCE(ps->tier->has_bad);
 	l->type = type;
 	l->swapoff = swapoff;
 }
@@ -88,7 +95,8 @@ static __always_inline enum ps_fallback may_lend(const struct lending *l,
 	 */
 	if (!(READ_ONCE(l->si->flags) & SWP_WRITEOK) && !l->swapoff)
 		return PS_FALLBACK_SWAPOFF;
-	if (pmem_tier_index_bad(l->tier, slot_payload(word)))
+	if (unlikely(l->has_bad) &&
+	    pmem_tier_index_bad(l->tier, slot_payload(word)))
 		return PS_FALLBACK_MEDIA;
 	return PS_FALLBACK_NONE;
 }
@@ -103,8 +111,7 @@ static __always_inline void make_anon(const struct lending *l,
 	page->index = (address >> PAGE_SHIFT) + l->index_base;
 	page->zone_device_data = (void *)entry.val;
 	atomic_set(&page->_mapcount, 0);
-	/* Charged as swap. */
-	page->memcg_data = 0;
+	/* Charged as swap: memcg_data is 0, and was left so. */
 	/* As __folio_set_anon(): page_idle may look at any time. */
 	WRITE_ONCE(page->mapping, l->mapping);
 	/* Pairs with the try-get of pfn walkers and GUP-fast. */
@@ -166,9 +173,10 @@ static inline pte_t protect(const struct lending *l, pte_t pte, pte_t swp_pte)
 }
 
 static __always_inline pte_t make_pte(const struct lending *l,
-				      unsigned long index, pte_t swp_pte)
+				      unsigned long index, pte_t swp_pte,
+				      bool around)
 {
-	pte_t pte = pte_advance_pfn(l->pte, index);
+	pte_t pte = pte_advance_pfn(around ? l->old_pte : l->pte, index);
 
 	if (pte_swp_soft_dirty(swp_pte))
 		pte = pte_mksoft_dirty(pte);
@@ -189,12 +197,9 @@ map_one(const struct lending *l, unsigned long address, pte_t *ptep,
 	reason = lend(l, address, entry, &index);
 	if (reason)
 		return reason;
-	pte = make_pte(l, index, swp_pte);
+	pte = make_pte(l, index, swp_pte, around);
 	if (write && pte_write(pte))
 		pte = pte_mkdirty(pte);
-	/* A neighbour hasn't been accessed: the CPU will say when it is. */
-	if (around)
-		pte = pte_mkold(pte);
 	set_pte_at(l->mm, address, ptep, pte);
 	return PS_FALLBACK_NONE;
 }
