@@ -43,8 +43,9 @@ static void tier_page_free(struct page *page)
 	struct tier_ns *ns = pgmap_to_ns(page->pgmap);
 
 	page->flags &= ~PAGE_FLAGS_CHECK_AT_PREP | (1UL << PG_reserved);
-	this_cpu_dec(ns->counts->lent);
+	/* The client stays for as long as it counts as lent. */
 	tier_client_page_free(ns, page);
+	this_cpu_dec(ns->counts->lent);
 }
 
 /*

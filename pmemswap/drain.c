@@ -7,7 +7,10 @@
 #include <linux/memcontrol.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/rmap.h>
 #include <linux/sched/signal.h>
+#include <linux/static_call.h>
 
 #include "pmemswap.h"
 #include "trace.h"
@@ -23,8 +26,9 @@
 
 /**
  * struct batch - pages that are migrated together
- * @src: entries of migrate_device_range()
+ * @src: entries as migrate_device_range() makes them
  * @dst: where they go, 0 for those that stay
+ * @anon_vma: what each of them is mapped through, with a reference
  * @nr: how many
  * @refused: a cgroup that has no room: not asked again for each page, because
  *	each time it would reclaim; only compared, so there is no reference
@@ -34,10 +38,74 @@
 struct batch {
 	unsigned long src[DRAIN_BATCH];
 	unsigned long dst[DRAIN_BATCH];
+	struct anon_vma *anon_vma[DRAIN_BATCH];
 	unsigned long nr;
 	struct mem_cgroup *refused;
 	gfp_t patience;
 };
+
+DEFINE_STATIC_CALL_NULL(ps_try_to_migrate, try_to_migrate);
+DEFINE_STATIC_CALL_NULL(ps_get_anon_vma, folio_get_anon_vma);
+DEFINE_STATIC_CALL_NULL(ps_put_anon_vma, __put_anon_vma);
+
+/**
+ * ps_drain_init() - find what draining takes
+ *
+ * Context: process context, may sleep.
+ * Return: 0, or -EOPNOTSUPP: then no page may be lent.
+ */
+int ps_drain_init(void)
+{
+	struct pmem_tier_feature *f = &ps_map_in_feature;
+	void *migrate = pmem_tier_symbol(f, "try_to_migrate");
+	void *get = pmem_tier_symbol(f, "folio_get_anon_vma");
+	void *put = pmem_tier_symbol(f, "__put_anon_vma");
+
+	if (!migrate || !get || !put)
+		return -EOPNOTSUPP;
+	static_call_update(ps_try_to_migrate, migrate);
+	static_call_update(ps_get_anon_vma, get);
+	static_call_update(ps_put_anon_vma, put);
+	return 0;
+}
+
+/*
+ * In place of migrate_device_range(), which takes no reference to the anon_vma: that
+ * goes with the last VMA, even while migration entries are all there is of the
+ * page, and is needed again to replace them.
+ */
+static unsigned long isolate(unsigned long pfn, struct anon_vma **anon_vma)
+{
+	struct folio *folio = page_folio(pfn_to_page(pfn));
+
+	*anon_vma = NULL;
+	if (!folio_try_get(folio))
+		return 0;
+	if (!folio_trylock(folio))
+		goto put;
+	/* Under the folio's lock: it could get another one. */
+	*anon_vma = static_call(ps_get_anon_vma)(folio);
+	if (!*anon_vma)
+		goto unlock;
+	static_call(ps_try_to_migrate)(folio, 0);
+	return migrate_pfn(pfn) |
+	       (folio_mapped(folio) ? 0 : MIGRATE_PFN_MIGRATE);
+unlock:
+	folio_unlock(folio);
+put:
+	folio_put(folio);
+	return 0;
+}
+
+static void put_anon_vmas(struct batch *b)
+{
+	unsigned long i;
+
+	for (i = 0; i < b->nr; i++)
+		if (b->anon_vma[i] &&
+		    atomic_dec_and_test(&b->anon_vma[i]->refcount))
+			static_call(ps_put_anon_vma)(b->anon_vma[i]);
+}
 
 static bool charge(struct pmemswap *ps, struct batch *b, struct page *page)
 {
@@ -62,8 +130,7 @@ static unsigned long copy_to_dram(struct pmemswap *ps, struct batch *b,
 	if (!src || !(src_pfn & MIGRATE_PFN_MIGRATE))
 		return 0;
 	/*
-	 * migrate_device_unmap() still allows for a reference that device pages
-	 * no longer have. It would be somebody's, e.g. direct I/O's, who may write to
+	 * Another reference would be somebody's, e.g. direct I/O's, who may write to
 	 * the page after the copy. From here on there is no new one: the page
 	 * is mapped nowhere, and locked.
 	 */
@@ -96,8 +163,8 @@ static unsigned long drain_batch(struct pmemswap *ps, struct batch *b,
 	unsigned long i, moved = 0;
 
 	b->refused = NULL;
-	if (migrate_device_range(b->src, first, b->nr))
-		return 0;
+	for (i = 0; i < b->nr; i++)
+		b->src[i] = isolate(first + i, &b->anon_vma[i]);
 	for (i = 0; i < b->nr; i++)
 		b->dst[i] = copy_to_dram(ps, b, b->src[i]);
 	migrate_device_pages(b->src, b->dst, b->nr);
@@ -110,6 +177,7 @@ static unsigned long drain_batch(struct pmemswap *ps, struct batch *b,
 			ps_charge_stay(migrate_pfn_to_page(b->src[i]));
 	}
 	migrate_device_finalize(b->src, b->dst, b->nr);
+	put_anon_vmas(b);
 	return moved;
 }
 

@@ -95,7 +95,7 @@ static __always_inline enum ps_fallback may_lend(const struct lending *l,
 	 */
 	if (!(READ_ONCE(l->si->flags) & SWP_WRITEOK) && !l->swapoff)
 		return PS_FALLBACK_SWAPOFF;
-	if (unlikely(l->has_bad) &&
+	if (unlikely(l->has_bad || l->swapoff) &&
 	    pmem_tier_index_bad(l->tier, slot_payload(word)))
 		return PS_FALLBACK_MEDIA;
 	return PS_FALLBACK_NONE;

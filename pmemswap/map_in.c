@@ -132,7 +132,7 @@ static enum ps_fallback map_in(struct vm_fault *vmf, struct pmemswap *ps,
 	struct vm_area_struct *vma = vmf->vma;
 	unsigned int pages = READ_ONCE(ps->fault_around_pages);
 	unsigned long address = vmf->address & PAGE_MASK;
-	enum ps_fallback reason = PS_FALLBACK_RACE;
+	enum ps_fallback reason;
 	struct lending l;
 	unsigned int mapped;
 	struct window w;
@@ -152,9 +152,13 @@ static enum ps_fallback map_in(struct vm_fault *vmf, struct pmemswap *ps,
 	 */
 	set_lending(&l, ps, si, vma, swp_type(entry), false);
 	spin_lock(vmf->ptl);
-	if (pte_same(ptep_get(ptep), vmf->orig_pte))
-		reason = map_one(&l, address, ptep, vmf->orig_pte, entry, write,
-				 false);
+	if (unlikely(!pte_same(ptep_get(ptep), vmf->orig_pte))) {
+		/* As do_swap_page(): the one who was faster has seen to it. */
+		__acquire(RCU);
+		pte_unmap_unlock(ptep, vmf->ptl);
+		return PS_FALLBACK_RACE;
+	}
+	reason = map_one(&l, address, ptep, vmf->orig_pte, entry, write, false);
 	if (reason) {
 		spin_unlock(vmf->ptl);
 		return reason;
@@ -212,9 +216,9 @@ asmlinkage unsigned int ps_hook_fault(struct vm_fault *vmf)
 	if (ps) {
 		enum ps_fallback reason = map_in(vmf, ps, si, entry);
 
-		if (!reason) {
+		if (!reason || reason == PS_FALLBACK_RACE)
 			ret = 0;
-		} else {
+		if (reason) {
 			ps_count(ps, PS_FALLBACKS + reason, 1);
 			trace_map_fallback(ps->id, swp_offset(entry),
 					   vmf->address, reason);
@@ -256,7 +260,7 @@ static int resolve(void)
 	if (!get)
 		return -EOPNOTSUPP;
 	static_call_update(ps_get_swap_device, get);
-	return ps_charge_init() ?: ps_unuse_init();
+	return ps_charge_init() ?: ps_unuse_init() ?: ps_drain_init();
 }
 
 static void disable(void)

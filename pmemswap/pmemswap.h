@@ -9,6 +9,8 @@
 #include <linux/llist.h>
 #include <linux/mm_types.h>
 #include <linux/percpu.h>
+#include <linux/static_call.h>
+#include <linux/swap.h>
 #include <linux/workqueue.h>
 #include <pmem_tier/hooks.h>
 #include <pmem_tier/tier.h>
@@ -26,7 +28,7 @@
  * @PS_FALLBACK_FILLED: the slot has no page: same-filled
  * @PS_FALLBACK_SWAPOFF: swapoff is under way
  * @PS_FALLBACK_MEDIA: the slot's page is bad
- * @PS_FALLBACK_RACE: another thread was faster
+ * @PS_FALLBACK_RACE: another thread was faster: nothing is left to do
  * @PS_NR_FALLBACKS: number of them
  */
 enum ps_fallback {
@@ -187,6 +189,7 @@ bool ps_charge_move(struct page *page, struct mem_cgroup *memcg,
 void ps_charge_stay(struct page *page);
 
 /* map_in.c */
+DECLARE_STATIC_CALL(ps_get_swap_device, get_swap_device);
 extern struct pmem_tier_feature ps_map_in_feature;
 bool ps_vma_may_map(const struct vm_area_struct *vma);
 void ps_map_in_init(void);
@@ -208,6 +211,7 @@ int ps_take_back_enable(void);
 void ps_take_back_disable(void);
 
 /* drain.c */
+int ps_drain_init(void);
 s64 ps_drain(struct pmemswap *ps);
 bool ps_drain_page(struct pmemswap *ps, unsigned long pfn);
 int ps_drain_wait(struct pmemswap *ps);

@@ -219,6 +219,7 @@ static void ps_return_work(struct work_struct *work)
 	struct pmemswap *ps = container_of(work, struct pmemswap, return_work);
 	swp_entry_t *end = ps->freeing + PS_FREE_BATCH, *first = end;
 	struct llist_node *node, *next;
+	unsigned int seen = 0;
 
 	node = llist_del_all(&ps->returned);
 	llist_for_each_safe(node, next, node) {
@@ -233,8 +234,9 @@ static void ps_return_work(struct work_struct *work)
 		if (first == ps->freeing) {
 			free_returned(ps, first, PS_FREE_BATCH);
 			first = end;
-			cond_resched();
 		}
+		if (++seen % PS_FREE_BATCH == 0)
+			cond_resched();
 	}
 	free_returned(ps, first, end - first);
 	pmem_tier_idle();
@@ -291,10 +293,16 @@ static void ps_swapoff_begins(struct pmemswap *ps)
 	unsigned long offset;
 	unsigned int nr = 0;
 
-	/* Never used with mapping on, or it isn't this one. */
-	if (!si || READ_ONCE(si->bdev) != ps->disk->part0 ||
-	    READ_ONCE(si->flags) & SWP_WRITEOK)
+	/*
+	 * Never used with mapping on? A device that is off already looks much the
+	 * same as one that is going off, but has no reference to give.
+	 */
+	if (!si || static_call(ps_get_swap_device)(swp_entry(si->type, 1)) != si)
 		return;
+	/* It isn't this one. */
+	if (READ_ONCE(si->bdev) != ps->disk->part0 ||
+	    READ_ONCE(si->flags) & SWP_WRITEOK)
+		goto out;
 
 	/* One for the walk, so that the count can't come to 0 under it. */
 	ps_orphan(ps);
@@ -304,14 +312,17 @@ static void ps_swapoff_begins(struct pmemswap *ps)
 	for (offset = 1; offset < ps->nr_slots; offset++) {
 		entry[nr] = swp_entry(si->type, offset);
 		nr += orphan_slot(ps, &ps->slots[offset], entry[nr]);
+		if (offset % ORPHAN_BATCH == 0)
+			cond_resched();
 		if (nr < ORPHAN_BATCH)
 			continue;
 		free_entries(entry, nr);
 		nr = 0;
-		cond_resched();
 	}
 	free_entries(entry, nr);
 	orphan_returned(ps);
+out:
+	percpu_ref_put(&si->users);
 }
 
 /*

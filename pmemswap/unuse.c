@@ -14,6 +14,7 @@
 
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
+#include <linux/oom.h>
 #include <linux/pagewalk.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -71,12 +72,15 @@ static int skip_vma(unsigned long addr, unsigned long next,
 	return 0;
 }
 
-/* Nothing is swapped out in a huge page: don't have the walk split it. */
+/* Nothing is swapped out in a huge page: don't have the walk split it. No lock is held. */
 static int skip_huge(pmd_t *pmd, unsigned long addr, unsigned long next,
 		     struct mm_walk *walk)
 {
 	pmd_t entry = pmdp_get_lockless(pmd);
 
+	cond_resched();
+	if (signal_pending(current))
+		return -EINTR;
 	if (!pmd_present(entry) || pmd_leaf(entry))
 		walk->action = ACTION_CONTINUE;
 	return 0;
@@ -112,10 +116,13 @@ static const struct mm_walk_ops unuse_ops = {
 
 static void unuse_mm(struct unuse *u, struct mm_struct *mm)
 {
-	mmap_read_lock(mm);
-	static_call(ps_walk_page_range)(mm, 0, TASK_SIZE_MAX, &unuse_ops, u);
+	if (mmap_read_lock_killable(mm))
+		return;
+	/* A fork that failed half-way has VMAs of the parent. */
+	if (!check_stable_address_space(mm))
+		static_call(ps_walk_page_range)(mm, 0, TASK_SIZE_MAX,
+						&unuse_ops, u);
 	mmap_read_unlock(mm);
-	cond_resched();
 }
 
 /**

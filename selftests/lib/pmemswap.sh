@@ -356,7 +356,7 @@ tell()
 
 	shift
 	echo "$*" >&"${_puppet_in[$name]}"
-	read -r -t 120 -u "${_puppet_out[$name]}" line || fail "puppet $name: no answer to '$*'"
+	read -r -t $(( 120 * ${KTAP_SLOW:-1} )) -u "${_puppet_out[$name]}" line || fail "puppet $name: no answer to '$*'"
 	[[ $line == ok\ * ]] || fail "puppet $name: '$*': $line"
 	REPLY=${line#ok }
 }
