@@ -92,6 +92,31 @@ static void exchange(const void *arg)
 	}
 }
 
+static void conditional(const void *arg)
+{
+	unsigned long raw = slot_word(SLOT_RAW, 77), lent = slot_word(SLOT_LENT, 77);
+	unsigned long other = slot_word(SLOT_RAW, 78);
+	struct slot slot = { raw };
+
+	(void)arg;
+	/* lock, if it is what was seen */
+	expect(!slot_lock_if(&slot, other));
+	expect_eq(slot.word, raw);
+	expect(slot_lock_if(&slot, raw));
+	expect_eq(slot.word, raw | LOCK);
+	expect_eq(slot_get(&slot), raw);
+	expect(!slot_lock_if(&slot, raw));	/* it is locked */
+	expect_eq(slot.word, raw | LOCK);
+	slot_unlock_as(&slot, lent);
+	expect_eq(slot.word, lent);
+
+	/* change, if it is what was expected */
+	expect(!slot_change_if(&slot, raw, other));
+	expect_eq(slot.word, lent);
+	expect(slot_change_if(&slot, lent, 0));
+	expect_eq(slot.word, 0);
+}
+
 /* ---- Threads ---- */
 
 #define NR_THREADS	4
@@ -301,6 +326,7 @@ static const struct unit_case cases[] = {
 	{ "words keep kind and payload", word_round_trip, NULL },
 	{ "get and set leave the lock bit alone", lock_bit, NULL },
 	{ "exchange", exchange, NULL },
+	{ "lock and change only what was expected", conditional, NULL },
 	{ "exchange under threads loses and doubles nothing", exchange_threads, NULL },
 	{ "one thread holds the lock", lock_threads, NULL },
 	{ "pages of one value", same, NULL },

@@ -43,6 +43,8 @@ static inline void atomic_inc(atomic_t *v)
 	__atomic_fetch_add(&v->counter, 1, __ATOMIC_RELAXED);
 }
 
+#define smp_store_release(ptr, v)	__atomic_store_n(ptr, v, __ATOMIC_RELEASE)
+
 /* Fully ordered when it succeeds; else the value met is stored in @old. */
 #define try_cmpxchg(ptr, old, new) __extension__({			\
 	shim_perturb();							\
