@@ -42,13 +42,11 @@ hog_maps()
 	idle "$BIG"
 }
 
-# A puppet "p" with a region a of 16 MiB, all of it lent
-start()
+# lend_all: makes region a of puppet "p", 16 MiB, pages it out and maps it in
+lend_all()
 {
 	local i
 
-	mapping all 16
-	puppet p
 	tell p map a 16M nohuge
 	tell p fill a 1 random
 	for i in {1..10}; do
@@ -58,6 +56,14 @@ start()
 	done
 	tell p verify a
 	num "pages lent" "$(stat_of "$DEV" lent_pages)" -gt $(( PAGES * 9 / 10 ))
+}
+
+# A puppet "p" with a region a of 16 MiB, all of it lent
+start()
+{
+	mapping all 16
+	puppet p
+	lend_all
 }
 
 data_in_place()
@@ -245,8 +251,6 @@ poisoned()
 # start_in LIMIT [INNER]: as start, in a cgroup or one within it
 start_in()
 {
-	local i
-
 	mapping all 16
 	limited t "$1"
 	if [[ -n ${2:-} ]]; then
@@ -254,15 +258,7 @@ start_in()
 		mkdir "$CG/$2"
 	fi
 	puppet p "$CG${2:+/$2}"
-	tell p map a 16M nohuge
-	tell p fill a 1 random
-	for i in {1..10}; do
-		tell p pageout a
-		tell p swapped a
-		(( REPLY < PAGES )) || break
-	done
-	tell p verify a
-	num "pages lent" "$(stat_of "$DEV" lent_pages)" -gt $(( PAGES * 9 / 10 ))
+	lend_all
 }
 
 # Swap until it moves, and then memory, of the same cgroup
