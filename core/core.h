@@ -34,10 +34,16 @@ enum memmap_policy {
  * struct tier_counts - what is counted, per CPU: only sums over CPUs mean something
  * @used: pages taken from the pool less pages given back, for each user
  * @lent: pages lent to mm less pages returned
+ * @hits: pages of the page cache that were found to have been used
+ * @credit: pages that a soft user may take without looking at the reserve
+ * @drawn: pages that swap took, for looking at the reserve once in a while
  */
 struct tier_counts {
 	long used[PMEM_TIER_NR_USERS];
 	long lent;
+	long hits;
+	int credit;
+	unsigned int drawn;
 };
 
 /**
@@ -50,6 +56,7 @@ struct tier_counts {
  * @memmap: where they lie: MEMMAP_RAM or MEMMAP_PMEM
  * @memmap_bytes: DRAM they take
  * @free: which pages of the pool are free
+ * @cached: a bit for each page, set while the page cache has it
  * @cursor: per CPU, where the next search for a free page begins
  * @counts: pages in use
  * @pool_ready: @free and @counts may be used; set once, read by whoever comes
@@ -61,6 +68,8 @@ struct tier_counts {
  * @node: on the list of tiers, under tier_lock
  * @clients: bit for each client (by user) whose add() succeeded, under tier_lock
  * @quiesced: no client may begin new use, under tier_lock
+ * @soft: the client that gives pages back when swap needs them; written under
+ *	tier_lock, read under RCU or long_pin_srcu
  */
 struct tier_ns {
 	struct pmem_tier tier;
@@ -71,6 +80,7 @@ struct tier_ns {
 	enum memmap_policy memmap;
 	unsigned long memmap_bytes;
 	struct freemap free;
+	unsigned long *cached;
 	unsigned long __percpu *cursor;
 	struct tier_counts __percpu *counts;
 	bool pool_ready;
@@ -81,6 +91,7 @@ struct tier_ns {
 	struct list_head node;
 	unsigned long clients;
 	bool quiesced;
+	struct pmem_tier_client __rcu *soft;
 };
 
 static inline struct tier_ns *to_tier_ns(struct pmem_tier *tier)
@@ -132,7 +143,17 @@ void tier_pool_mark_bad(struct tier_ns *ns, u64 offset, u64 bytes);
 /* page.c */
 extern const struct dev_pagemap_ops tier_pagemap_ops;
 
+/* cached.c */
+void tier_cached_page_free(struct tier_ns *ns, struct page *page);
+
+/* long_pin.c */
+void tier_tramp_long_pin(void);
+asmlinkage unsigned int tier_hook_long_pin(struct folio *folio);
+void tier_long_pin_wait(void);
+void tier_long_pin_exit(void);
+
 /* tiers.c */
+unsigned int tier_client_long_pin(struct tier_ns *ns, struct folio *folio);
 int tier_publish(struct tier_ns *ns);
 int tier_quiesce(struct device *dev);
 void tier_withdraw(struct tier_ns *ns);

@@ -24,6 +24,7 @@ static int __init pmem_tier_init(void)
 static void __exit pmem_tier_exit(void)
 {
 	tier_claim_exit();
+	tier_long_pin_exit();
 	tier_sysfs_exit();
 }
 

@@ -41,10 +41,16 @@ EXPORT_SYMBOL_GPL(pmem_tier_lent);
 static void tier_page_free(struct page *page)
 {
 	struct tier_ns *ns = pgmap_to_ns(page->pgmap);
+	unsigned long index = pmem_tier_page_index(&ns->tier, page);
 
+	if (pmem_tier_index_cached(&ns->tier, index)) {
+		tier_cached_page_free(ns, page);
+		goto out;
+	}
 	page->flags &= ~PAGE_FLAGS_CHECK_AT_PREP | (1UL << PG_reserved);
 	/* The client stays for as long as it counts as lent. */
 	tier_client_page_free(ns, page);
+out:
 	this_cpu_dec(ns->counts->lent);
 }
 

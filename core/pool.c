@@ -6,11 +6,22 @@
 
 #include <linux/module.h>
 #include <linux/percpu.h>
+#include <linux/rcupdate.h>
+#include <linux/vmalloc.h>
 
 #include "core.h"
 
 /* The reserve soft users leave alone, as a fraction of the pool. */
 #define RESERVE_FRACTION	64
+
+/*
+ * Counting what is free takes a look at each section. So a soft user counts once for this
+ * many pages, if that can't make a difference, and swap as often.
+ */
+#define CREDIT			32
+
+/* How often a soft user is asked before swap gets nothing. */
+#define GIVE_BACK_TRIES		16
 
 /**
  * tier_pool_init() - set up the pool of a tier
@@ -30,9 +41,13 @@ int tier_pool_init(struct tier_ns *ns)
 		return err;
 
 	err = -ENOMEM;
+	ns->cached = vzalloc_node(BITS_TO_LONGS(ns->tier.nr_pages) *
+				  sizeof(long), ns->tier.nid);
+	if (!ns->cached)
+		goto out_map;
 	ns->cursor = alloc_percpu(unsigned long);
 	if (!ns->cursor)
-		goto out_map;
+		goto out_cached;
 	for_each_possible_cpu(cpu) {
 		unsigned long *cursor = per_cpu_ptr(ns->cursor, cpu);
 
@@ -48,6 +63,8 @@ int tier_pool_init(struct tier_ns *ns)
 
 out_cursor:
 	free_percpu(ns->cursor);
+out_cached:
+	vfree(ns->cached);
 out_map:
 	freemap_destroy(&ns->free);
 	return err;
@@ -63,6 +80,7 @@ void tier_pool_destroy(struct tier_ns *ns)
 {
 	free_percpu(ns->counts);
 	free_percpu(ns->cursor);
+	vfree(ns->cached);
 	freemap_destroy(&ns->free);
 }
 
@@ -147,6 +165,84 @@ void tier_pool_mark_bad(struct tier_ns *ns, u64 offset, u64 bytes)
 					    ns->tier.name, index);
 }
 
+/* Another CPU's cursor after a migration is as good: it is a hint. */
+static __always_inline long get_free(struct tier_ns *ns)
+{
+	return freemap_get(&ns->free, raw_cpu_ptr(ns->cursor), 0);
+}
+
+/* What the CPUs may have credit for comes on top of the reserve. */
+static long alloc_soft(struct tier_ns *ns)
+{
+	unsigned long reserve, free;
+	long index;
+
+	if (this_cpu_read(ns->counts->credit) > 0) {
+		this_cpu_dec(ns->counts->credit);
+	} else {
+		free = freemap_nr_free(&ns->free);
+		reserve = READ_ONCE(ns->reserve_pages);
+		if (free <= reserve)
+			return -ENOSPC;
+		if (free - reserve > 2UL * CREDIT * num_online_cpus())
+			this_cpu_write(ns->counts->credit, CREDIT - 1);
+	}
+	index = get_free(ns);
+	if (index >= 0)
+		set_bit(index, ns->cached);
+	return index;
+}
+
+/* Nothing is free: the page cache has to give something back. */
+static noinline long ask_soft(struct tier_ns *ns)
+{
+	struct pmem_tier_client *soft;
+	long index = -ENOSPC;
+	int i;
+
+	/* Its locks of the page cache enable interrupts. */
+	if (irqs_disabled())
+		return index;
+	rcu_read_lock();
+	soft = rcu_dereference(ns->soft);
+	for (i = 0; soft && index < 0 && i < GIVE_BACK_TRIES; i++) {
+		/* Another CPU may be faster than we are to take it. */
+		if (!soft->give_back(&ns->tier))
+			break;
+		index = get_free(ns);
+	}
+	if (soft)
+		soft->low(&ns->tier);
+	rcu_read_unlock();
+	return index;
+}
+
+/* Swap has eaten into the reserve. */
+static noinline void warn_soft(struct tier_ns *ns)
+{
+	struct pmem_tier_client *soft;
+
+	rcu_read_lock();
+	soft = rcu_dereference(ns->soft);
+	if (soft)
+		soft->low(&ns->tier);
+	rcu_read_unlock();
+}
+
+static __always_inline long alloc_hard(struct tier_ns *ns)
+{
+	long index = get_free(ns);
+
+	if (likely(!rcu_access_pointer(ns->soft)))
+		return index;
+	if (unlikely(index < 0))
+		return ask_soft(ns);
+	if (!(this_cpu_inc_return(ns->counts->drawn) % CREDIT) &&
+	    freemap_nr_free(&ns->free) < READ_ONCE(ns->reserve_pages))
+		warn_soft(ns);
+	return index;
+}
+
 /**
  * pmem_tier_alloc() - take a page from the pool
  * @tier: the tier
@@ -155,21 +251,17 @@ void tier_pool_mark_bad(struct tier_ns *ns, u64 offset, u64 bytes)
  * The page's refcount is 0 and stays so: the pool's pages aren't mm's until
  * they are lent. Its content is undefined.
  *
- * Context: any, interrupts in any state; doesn't sleep, take locks or allocate
- * memory, so it can be used in reclaim.
+ * Context: any; doesn't sleep or allocate memory, so it can be used in reclaim. For
+ * swap, when no page is free and interrupts are enabled, the page cache gives one
+ * back: that takes i_lock of an inode and its i_pages lock.
  * Return: the page's index, or -ENOSPC when none is free (for a soft user: none
  * beyond the reserve).
  */
 long pmem_tier_alloc(struct pmem_tier *tier, enum pmem_tier_user user)
 {
 	struct tier_ns *ns = to_tier_ns(tier);
-	unsigned long reserve = 0;
-	long index;
+	long index = user == PMEM_TIER_SWAP ? alloc_hard(ns) : alloc_soft(ns);
 
-	if (user != PMEM_TIER_SWAP)
-		reserve = READ_ONCE(ns->reserve_pages);
-	/* Another CPU's cursor after a migration is as good: it is a hint. */
-	index = freemap_get(&ns->free, raw_cpu_ptr(ns->cursor), reserve);
 	if (index >= 0)
 		this_cpu_inc(ns->counts->used[user]);
 	return index;
@@ -190,9 +282,80 @@ void pmem_tier_free(struct pmem_tier *tier, unsigned long index,
 	struct tier_ns *ns = to_tier_ns(tier);
 
 	this_cpu_dec(ns->counts->used[user]);
+	if (user != PMEM_TIER_SWAP)
+		clear_bit(index, ns->cached);
 	freemap_put(&ns->free, index);
 }
 EXPORT_SYMBOL_GPL(pmem_tier_free);
+
+/**
+ * pmem_tier_free_pages() - pages that are free
+ * @tier: the tier
+ *
+ * Context: any.
+ * Return: the number; exact when nobody takes or gives back pages meanwhile.
+ */
+unsigned long pmem_tier_free_pages(struct pmem_tier *tier)
+{
+	return freemap_nr_free(&to_tier_ns(tier)->free);
+}
+EXPORT_SYMBOL_GPL(pmem_tier_free_pages);
+
+/**
+ * pmem_tier_reserve_pages() - free pages that soft users leave alone
+ * @tier: the tier
+ *
+ * Context: any.
+ * Return: the number.
+ */
+unsigned long pmem_tier_reserve_pages(struct pmem_tier *tier)
+{
+	return READ_ONCE(to_tier_ns(tier)->reserve_pages);
+}
+EXPORT_SYMBOL_GPL(pmem_tier_reserve_pages);
+
+/**
+ * pmem_tier_used_pages() - pages that a user has
+ * @tier: the tier
+ * @user: the user
+ *
+ * Context: any.
+ * Return: the number; exact when nobody takes or gives back pages meanwhile.
+ */
+unsigned long pmem_tier_used_pages(struct pmem_tier *tier,
+				   enum pmem_tier_user user)
+{
+	return tier_pool_used(to_tier_ns(tier), user);
+}
+EXPORT_SYMBOL_GPL(pmem_tier_used_pages);
+
+/**
+ * pmem_tier_index_cached() - does the page cache have a page?
+ * @tier: the tier
+ * @index: the page
+ *
+ * Context: any. Stays true for as long as the caller has a reference to the page.
+ * Return: true when it was allocated for PMEM_TIER_CACHE.
+ */
+bool pmem_tier_index_cached(struct pmem_tier *tier, unsigned long index)
+{
+	return test_bit(index, to_tier_ns(tier)->cached);
+}
+EXPORT_SYMBOL_GPL(pmem_tier_index_cached);
+
+/**
+ * pmem_tier_next_cached() - the next page that the page cache has
+ * @tier: the tier
+ * @from: where to begin, at most nr_pages
+ *
+ * Context: any.
+ * Return: its index, or nr_pages when there is none.
+ */
+unsigned long pmem_tier_next_cached(struct pmem_tier *tier, unsigned long from)
+{
+	return find_next_bit(to_tier_ns(tier)->cached, tier->nr_pages, from);
+}
+EXPORT_SYMBOL_GPL(pmem_tier_next_cached);
 
 /**
  * __pmem_tier_index_bad() - pmem_tier_index_bad() where some page is bad

@@ -88,6 +88,8 @@ static ssize_t metadata_bytes_show(struct kobject *kobj,
 
 	return sysfs_emit(buf, "%lu\n", ns->memmap_bytes +
 			  freemap_bytes(&ns->free) +
+			  PAGE_ALIGN(BITS_TO_LONGS(ns->tier.nr_pages) *
+				     sizeof(long)) +
 			  atomic_long_read(&ns->metadata_bytes));
 }
 

@@ -46,11 +46,18 @@ static void add_client(struct tier_ns *ns, struct pmem_tier_client *client)
 		return;
 	}
 	ns->clients |= BIT(client->user);
+	if (client->give_back)
+		rcu_assign_pointer(ns->soft, client);
 }
 
 static void remove_client(struct tier_ns *ns, struct pmem_tier_client *client)
 {
 	lockdep_assert_held(&tier_lock);
+	if (client->give_back) {
+		rcu_assign_pointer(ns->soft, NULL);
+		synchronize_rcu();
+	}
+	tier_long_pin_wait();
 	client->remove(&ns->tier);
 	ns->clients &= ~BIT(client->user);
 	ns->tier.priv[client->user] = NULL;
@@ -193,13 +200,38 @@ void tier_withdraw(struct tier_ns *ns)
  * @ns: the tier
  * @page: the page
  *
- * Only pmemswap lends as yet. It can't go while a page is lent.
+ * Pages of swap only: their client can't go while one is lent.
  *
  * Context: any, interrupts in any state.
  */
 void tier_client_page_free(struct tier_ns *ns, struct page *page)
 {
 	clients_by_user[PMEM_TIER_SWAP]->page_free(&ns->tier, page);
+}
+
+/**
+ * tier_client_long_pin() - have a client move a page that is to be pinned for long
+ * @ns: the tier
+ * @folio: the page, with a reference of the caller's that goes in any case
+ *
+ * Context: process context, may sleep; under long_pin_srcu, so a client that is found
+ * stays.
+ * Return: 0 when it is gone from where it was, 1 when it can't be pinned.
+ */
+unsigned int tier_client_long_pin(struct tier_ns *ns, struct folio *folio)
+{
+	unsigned long index = pmem_tier_page_index(&ns->tier, &folio->page);
+	struct pmem_tier_client *client;
+
+	/* The reference keeps the page what it is, and a page of swap its client. */
+	if (!pmem_tier_index_cached(&ns->tier, index))
+		client = clients_by_user[PMEM_TIER_SWAP];
+	else
+		client = rcu_access_pointer(ns->soft);
+	if (client)
+		return client->long_pin(&ns->tier, folio);
+	folio_put(folio);
+	return 1;
 }
 
 /**

@@ -193,7 +193,6 @@ void ps_device_remove(struct pmem_tier *tier)
 	list_del(&ps->node);
 	mutex_unlock(&devices_lock);
 	/* No page is lent, but some may not have been put away yet. */
-	ps_long_pin_wait();
 	flush_work(&ps->return_work);
 	/* Waits for bios in flight; none can come after it. */
 	del_gendisk(ps->disk);

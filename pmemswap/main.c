@@ -145,6 +145,7 @@ static struct pmem_tier_client client = {
 	.resume = ps_resume,
 	.remove = ps_device_remove,
 	.page_free = ps_page_free,
+	.long_pin = ps_long_pin,
 };
 
 static int __init pmemswap_init(void)

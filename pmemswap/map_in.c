@@ -267,7 +267,6 @@ static void disable(void)
 {
 	pmem_tier_hook_remove(&fault_hook);
 	pmem_tier_hook_remove(&zswap_hook);
-	ps_long_pin_disable();
 	ps_take_back_disable();
 }
 
@@ -279,7 +278,7 @@ static int install(void)
 		return err;
 	err = ps_take_back_enable();
 	if (!err)
-		err = ps_long_pin_enable();
+		err = pmem_tier_long_pin_enable(&ps_map_in_feature);
 	if (!err && IS_ENABLED(CONFIG_ZSWAP))
 		err = pmem_tier_hook_install(&zswap_hook, &ps_map_in_feature);
 	if (!err)

@@ -173,11 +173,9 @@ void ps_header_fill(const struct pmemswap *ps, void *page);
 void ps_tramp_fault(void);
 void ps_tramp_zswap_store(void);
 void ps_tramp_swapoff(void);
-void ps_tramp_long_pin(void);
 asmlinkage unsigned int ps_hook_fault(struct vm_fault *vmf);
 asmlinkage unsigned int ps_hook_zswap_store(struct folio *folio);
 asmlinkage unsigned int ps_hook_swapoff(void);
-asmlinkage unsigned int ps_hook_long_pin(struct folio *folio);
 
 /* charge.c */
 int ps_charge_init(void);
@@ -217,9 +215,7 @@ bool ps_drain_page(struct pmemswap *ps, unsigned long pfn);
 int ps_drain_wait(struct pmemswap *ps);
 
 /* long_pin.c */
-int ps_long_pin_enable(void);
-void ps_long_pin_disable(void);
-void ps_long_pin_wait(void);
+unsigned int ps_long_pin(struct pmem_tier *tier, struct folio *folio);
 
 /* holders.c */
 void ps_holders_init(void);

@@ -7,6 +7,5 @@
 PMEM_TIER_TRAMPOLINE ps_tramp_fault ps_hook_fault
 PMEM_TIER_TRAMPOLINE ps_tramp_zswap_store ps_hook_zswap_store
 PMEM_TIER_TRAMPOLINE ps_tramp_swapoff ps_hook_swapoff
-PMEM_TIER_TRAMPOLINE ps_tramp_long_pin ps_hook_long_pin
 
 	.section .note.GNU-stack, "", @progbits

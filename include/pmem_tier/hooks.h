@@ -13,6 +13,16 @@
 #define PMEM_TIER_HOOK_PASS	0x80000000
 
 /**
+ * struct pmem_tier_hook_arg - what the handler of a PMEM_TIER_TRAMPOLINE_ARG2 returns
+ * @arg: the hooked function's second argument
+ * @skip: don't run the hooked function at all
+ */
+struct pmem_tier_hook_arg {
+	void *arg;
+	unsigned long skip;
+};
+
+/**
  * struct pmem_tier_feature - something that works only on a kernel that has what it takes
  * @name: in the log and in the file "features"
  * @state: "idle", "on", or "off: " and why; core's
@@ -60,6 +70,8 @@ static inline void pmem_tier_hook_exit(struct pmem_tier_hook *hook)
 int pmem_tier_hook_install(struct pmem_tier_hook *hook,
 			   struct pmem_tier_feature *feature);
 void pmem_tier_hook_remove(struct pmem_tier_hook *hook);
+void *pmem_tier_hook_body(struct pmem_tier_hook *hook,
+			  struct pmem_tier_feature *feature);
 void *pmem_tier_symbol(struct pmem_tier_feature *feature, const char *name);
 
 #endif /* _PMEM_TIER_HOOKS_H */

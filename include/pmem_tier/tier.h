@@ -10,6 +10,8 @@
 #include <linux/uaccess.h>
 #include <linux/uuid.h>
 
+struct pmem_tier_feature;
+
 /**
  * DOC: tiers, clients and pages
  *
@@ -17,12 +19,16 @@
  * persistent memory with a struct page for every page, and a pool of those
  * pages. A page is named by its index in the pool, 0 to nr_pages - 1.
  *
+ * A page that is lent to mm has references. When the last one goes, a page of swap
+ * goes back to its client (page_free()), a page of the page cache to the pool: so a
+ * client of the page cache may go while pages of it are still there.
+ *
  * A *client* is a frontend (pmemswap, pmem_cachex). It registers once and is
  * told of each tier: add() when one appears, quiesce() when somebody asks to
  * take it away, remove() when that is granted. All three run in process
  * context under one mutex, so they never race with each other; add() and
  * remove() come in pairs. A client draws pages with pmem_tier_alloc() and
- * must have freed every one when remove() returns.
+ * must have freed every one when remove() returns, or lent it to the page cache.
  */
 
 /**
@@ -76,8 +82,14 @@ struct pmem_tier {
  *	but must not wait for a user to finish.
  * @resume: undoes @quiesce when the tier stays after all
  * @remove: follows a successful @quiesce: give back every page. May sleep.
- * @page_free: the last reference to a page that this client lent is gone; the
+ * @page_free: for swap: the last reference to a page that this client lent is gone; the
  *	page is the client's alone again. Any context, interrupts in any state.
+ * @long_pin: somebody wants to pin a lent page for long, which device memory can't be:
+ *	move it away, and drop the caller's reference to it in any case. May sleep.
+ *	0: it is gone from where it was, the caller looks again; 1: it can't be pinned
+ * @give_back: for the page cache: swap needs a page, now: free one. Any context but
+ *	interrupts, under RCU; must not sleep. Returns false when there is none.
+ * @low: for the page cache: fewer pages are free than the reserve. As @give_back.
  */
 struct pmem_tier_client {
 	const char *name;
@@ -88,6 +100,9 @@ struct pmem_tier_client {
 	void (*resume)(struct pmem_tier *tier);
 	void (*remove)(struct pmem_tier *tier);
 	void (*page_free)(struct pmem_tier *tier, struct page *page);
+	unsigned int (*long_pin)(struct pmem_tier *tier, struct folio *folio);
+	bool (*give_back)(struct pmem_tier *tier);
+	void (*low)(struct pmem_tier *tier);
 };
 
 int pmem_tier_register_client(struct pmem_tier_client *client);
@@ -97,12 +112,26 @@ void pmem_tier_idle(void);
 long pmem_tier_alloc(struct pmem_tier *tier, enum pmem_tier_user user);
 void pmem_tier_free(struct pmem_tier *tier, unsigned long index,
 		    enum pmem_tier_user user);
+unsigned long pmem_tier_free_pages(struct pmem_tier *tier);
+unsigned long pmem_tier_reserve_pages(struct pmem_tier *tier);
+unsigned long pmem_tier_used_pages(struct pmem_tier *tier,
+				   enum pmem_tier_user user);
+bool pmem_tier_index_cached(struct pmem_tier *tier, unsigned long index);
+unsigned long pmem_tier_next_cached(struct pmem_tier *tier,
+				    unsigned long from);
 void pmem_tier_mark_bad(struct pmem_tier *tier, unsigned long index);
 bool __pmem_tier_index_bad(struct pmem_tier *tier, unsigned long index);
 void pmem_tier_copy_in(const struct pmem_tier *tier, unsigned long index,
 		       const void *src);
 struct pmem_tier *pmem_tier_page_tier(const struct page *page);
 void pmem_tier_lent(struct pmem_tier *tier, struct page *page, int nr);
+void pmem_tier_lend_cached(struct pmem_tier *tier, struct page *page,
+			   struct address_space *mapping, pgoff_t index,
+			   void *shadow);
+void pmem_tier_unlend_cached(struct page *page);
+bool pmem_tier_cached_used(struct pmem_tier *tier, struct page *page);
+s64 pmem_tier_cached_hits(struct pmem_tier *tier);
+int pmem_tier_long_pin_enable(struct pmem_tier_feature *feature);
 void pmem_tier_account_metadata(struct pmem_tier *tier, long bytes);
 
 /**

@@ -32,3 +32,28 @@ SYM_FUNC_START(\name)
 1:	RET
 SYM_FUNC_END(\name)
 .endm
+
+/*
+ * The same for a function of two arguments whose second one the handler may replace.
+ * It gets both and returns a struct pmem_tier_hook_arg: what the hooked function
+ * gets as its second argument, and whether it is to be left out instead.
+ */
+.macro PMEM_TIER_TRAMPOLINE_ARG2 name handler
+SYM_FUNC_START(\name)
+	pushq	%rbp
+	movq	%rsp, %rbp
+	CALL_DEPTH_ACCOUNT
+	pushq	%rdi
+	subq	$8, %rsp		/* the ABI wants 16-byte alignment */
+	call	\handler
+	movq	-8(%rbp), %rdi
+	leave
+	testl	%edx, %edx
+	jnz	1f
+	movq	%rax, %rsi
+	RET
+1:	addq	$8, %rsp
+	UNWIND_HINT_FUNC
+	RET
+SYM_FUNC_END(\name)
+.endm

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The life of a pmem page in the page cache: its beginning and its end.
+ */
+
+/**
+ * DOC: pages in the page cache
+ *
+ * Such a page is a page of the page cache as any other, but that it is on no LRU list, and
+ * charged to nobody. It belongs to the root cgroup: mm takes it for granted that a page
+ * that is dirtied or replaced belongs to one.
+ *
+ * It isn't counted in NR_FILE_PAGES, or "Cached" would be more than there is memory. But mm
+ * subtracts it when it leaves the page cache, so its end adds it.
+ */
+
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pagemap.h>
+#include <linux/vmstat.h>
+
+#include "core.h"
+
+/* What accesses leave in a page's flags, with the multi-generational LRU and without. */
+#define USED_FLAGS	(BIT(PG_referenced) | BIT(PG_workingset) | LRU_REFS_MASK)
+
+/* memcg_data of a page that the root cgroup has, 0 without memory cgroups. */
+static unsigned long root_memcg(void)
+{
+	struct cgroup_subsys_state *css;
+
+	if (mem_cgroup_disabled())
+		return 0;
+	/* The root cgroup's own: constant, so no RCU. */
+	css = rcu_dereference_protected(memory_cgrp_subsys.root->cgrp.subsys[memory_cgrp_id],
+					true);
+	return (unsigned long)mem_cgroup_from_css(css);
+}
+
+/**
+ * pmem_tier_lend_cached() - make a page one of the page cache
+ * @tier: the tier
+ * @page: the page, allocated for PMEM_TIER_CACHE, its data copied
+ * @mapping: whose it will be
+ * @index: where in the mapping
+ * @shadow: what mm would have put there instead
+ *
+ * It has one reference then, for the mapping. The caller stores it there.
+ *
+ * Context: any.
+ */
+void pmem_tier_lend_cached(struct pmem_tier *tier, struct page *page,
+			   struct address_space *mapping, pgoff_t index,
+			   void *shadow)
+{
+	/*
+	 * PG_active: folio_mark_accessed() of the classic LRU would take a page without
+	 * it for one to be activated on the second access, and clear PG_referenced.
+	 */
+	page->flags |= BIT(PG_uptodate) | BIT(PG_active);
+	page->mapping = mapping;
+	page->index = index;
+	page->private = 0;
+	page->zone_device_data = shadow;
+	page->memcg_data = root_memcg();
+	/*
+	 * All of it before others can get a reference, the data (non-temporal
+	 * stores) included. Pairs with their try-get.
+	 */
+	wmb();
+	set_page_count(page, 1);
+	pmem_tier_lent(tier, page, 1);
+}
+EXPORT_SYMBOL_GPL(pmem_tier_lend_cached);
+
+/**
+ * pmem_tier_unlend_cached() - undo pmem_tier_lend_cached()
+ * @page: the page, which wasn't stored after all
+ *
+ * Context: any.
+ */
+void pmem_tier_unlend_cached(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	folio->mapping = NULL;
+	/* As mm would have. */
+	lruvec_stat_mod_folio(folio, NR_FILE_PAGES, -1);
+	folio_put(folio);
+}
+EXPORT_SYMBOL_GPL(pmem_tier_unlend_cached);
+
+/**
+ * pmem_tier_cached_used() - has a page been used since it was last asked for?
+ * @tier: the tier
+ * @page: the page, of the page cache
+ *
+ * By read(2) and the like, or through a mapping that is gone or was looked at by mm.
+ * Counts as a hit.
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+bool pmem_tier_cached_used(struct pmem_tier *tier, struct page *page)
+{
+	unsigned long flags = READ_ONCE(page->flags);
+
+	if (!(flags & USED_FLAGS))
+		return false;
+	while (!try_cmpxchg(&page->flags, &flags, flags & ~USED_FLAGS))
+		;
+	this_cpu_inc(to_tier_ns(tier)->counts->hits);
+	return true;
+}
+EXPORT_SYMBOL_GPL(pmem_tier_cached_used);
+
+/**
+ * pmem_tier_cached_hits() - how many times a page was found to have been used
+ * @tier: the tier
+ *
+ * Context: any.
+ * Return: the number.
+ */
+s64 pmem_tier_cached_hits(struct pmem_tier *tier)
+{
+	s64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(to_tier_ns(tier)->counts, cpu)->hits);
+	return sum;
+}
+EXPORT_SYMBOL_GPL(pmem_tier_cached_hits);
+
+/**
+ * tier_cached_page_free() - the last reference to a page of the page cache is gone
+ * @ns: the tier
+ * @page: the page: no mapping has it any more
+ *
+ * Context: any, interrupts in any state.
+ */
+void tier_cached_page_free(struct tier_ns *ns, struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	if (page->flags & USED_FLAGS)
+		this_cpu_inc(ns->counts->hits);
+	/* As __page_cache_release() does for pages on an LRU list. */
+	if (unlikely(folio_test_mlocked(folio))) {
+		mod_zone_page_state(page_zone(page), NR_MLOCK, -1);
+		count_vm_event(UNEVICTABLE_PGCLEARED);
+	}
+	/* mm took it from the root cgroup's, which is forgotten by now. */
+	page->memcg_data = root_memcg();
+	lruvec_stat_mod_folio(folio, NR_FILE_PAGES, 1);
+	page->memcg_data = 0;
+	page->flags &= ~PAGE_FLAGS_CHECK_AT_PREP | (1UL << PG_reserved);
+	pmem_tier_free(&ns->tier, pmem_tier_page_index(&ns->tier, page),
+		       PMEM_TIER_CACHE);
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Long-term pins of lent pages: the client that lent the page sees to them.
+ */
+
+/**
+ * DOC: long-term pins
+ *
+ * Device memory can't be pinned for long (io_uring's fixed buffers, RDMA, VFIO): mm
+ * moves such a page to DRAM first, by migrate_device_coherent_folio(). For an anonymous
+ * page that charges nobody for the DRAM; for a page of the page cache it is wrong: it
+ * knows nothing of what a filesystem keeps with a page, nor of one that is
+ * dirty or under writeback. So the client does it in its place.
+ */
+
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/srcu.h>
+#include <pmem_tier/hooks.h>
+
+#include "core.h"
+
+static struct pmem_tier_hook long_pin_hook = {
+	.function = "migrate_device_coherent_folio",
+	.trampoline = tier_tramp_long_pin,
+};
+
+/* enable_lock makes installing the hook one step. */
+static DEFINE_MUTEX(enable_lock);
+
+/* Keeps the page's tier and client there once the page's reference is dropped. */
+DEFINE_STATIC_SRCU(long_pin_srcu);
+
+/**
+ * tier_hook_long_pin() - in place of migrate_device_coherent_folio()
+ * @folio: the page, with a reference that goes in any case
+ *
+ * Context: process context, may sleep.
+ * Return: what that function would, but for the sign of an error, which nobody looks
+ * at; or PMEM_TIER_HOOK_PASS.
+ */
+asmlinkage unsigned int tier_hook_long_pin(struct folio *folio)
+{
+	unsigned int ret = PMEM_TIER_HOOK_PASS;
+	struct pmem_tier *tier;
+	int idx;
+
+	pmem_tier_hook_enter(&long_pin_hook);
+	idx = srcu_read_lock(&long_pin_srcu);
+	tier = pmem_tier_page_tier(&folio->page);
+	if (tier)
+		ret = tier_client_long_pin(to_tier_ns(tier), folio);
+	srcu_read_unlock(&long_pin_srcu, idx);
+	pmem_tier_hook_exit(&long_pin_hook);
+	return ret;
+}
+
+/**
+ * pmem_tier_long_pin_enable() - see to it that long-term pins come to the clients
+ * @feature: what it is for: off when this fails
+ *
+ * From then on it stays so: pages of the page cache outlive their client.
+ *
+ * Context: process context, may sleep.
+ * Return: 0, or a negative error: then no page may be lent.
+ */
+int pmem_tier_long_pin_enable(struct pmem_tier_feature *feature)
+{
+	int err = 0;
+
+	mutex_lock(&enable_lock);
+	if (!long_pin_hook.installed)
+		err = pmem_tier_hook_install(&long_pin_hook, feature);
+	mutex_unlock(&enable_lock);
+	return err;
+}
+EXPORT_SYMBOL_GPL(pmem_tier_long_pin_enable);
+
+/**
+ * tier_long_pin_wait() - wait for those who may look at a client yet
+ *
+ * Context: process context, may sleep.
+ */
+void tier_long_pin_wait(void)
+{
+	synchronize_srcu(&long_pin_srcu);
+}
+
+/**
+ * tier_long_pin_exit() - undo pmem_tier_long_pin_enable()
+ *
+ * Context: process context, may sleep; no page is lent.
+ */
+void tier_long_pin_exit(void)
+{
+	pmem_tier_hook_remove(&long_pin_hook);
+}
