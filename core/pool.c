@@ -171,6 +171,18 @@ static __always_inline long get_free(struct tier_ns *ns)
 	return freemap_get(&ns->free, raw_cpu_ptr(ns->cursor), 0);
 }
 
+/* Few pages are free beyond the reserve, or swap has eaten into it. */
+static noinline void warn_soft(struct tier_ns *ns)
+{
+	struct pmem_tier_client *soft;
+
+	rcu_read_lock();
+	soft = rcu_dereference(ns->soft);
+	if (soft)
+		soft->low(&ns->tier);
+	rcu_read_unlock();
+}
+
 /* What the CPUs may have credit for comes on top of the reserve. */
 static long alloc_soft(struct tier_ns *ns)
 {
@@ -182,10 +194,12 @@ static long alloc_soft(struct tier_ns *ns)
 	} else {
 		free = freemap_nr_free(&ns->free);
 		reserve = READ_ONCE(ns->reserve_pages);
+		if (free > reserve + 2UL * CREDIT * num_online_cpus())
+			this_cpu_write(ns->counts->credit, CREDIT - 1);
+		else
+			warn_soft(ns);
 		if (free <= reserve)
 			return -ENOSPC;
-		if (free - reserve > 2UL * CREDIT * num_online_cpus())
-			this_cpu_write(ns->counts->credit, CREDIT - 1);
 	}
 	index = get_free(ns);
 	if (index >= 0)
@@ -215,18 +229,6 @@ static noinline long ask_soft(struct tier_ns *ns)
 		soft->low(&ns->tier);
 	rcu_read_unlock();
 	return index;
-}
-
-/* Swap has eaten into the reserve. */
-static noinline void warn_soft(struct tier_ns *ns)
-{
-	struct pmem_tier_client *soft;
-
-	rcu_read_lock();
-	soft = rcu_dereference(ns->soft);
-	if (soft)
-		soft->low(&ns->tier);
-	rcu_read_unlock();
 }
 
 static __always_inline long alloc_hard(struct tier_ns *ns)

@@ -89,7 +89,8 @@ struct pmem_tier {
  *	0: it is gone from where it was, the caller looks again; 1: it can't be pinned
  * @give_back: for the page cache: swap needs a page, now: free one. Any context but
  *	interrupts, under RCU; must not sleep. Returns false when there is none.
- * @low: for the page cache: fewer pages are free than the reserve. As @give_back.
+ * @low: for the page cache: few pages are free beyond the reserve, or fewer than that. Any
+ *	context, under RCU.
  */
 struct pmem_tier_client {
 	const char *name;

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Inside pmem_cachex: its parts and what they share.
+ */
+#ifndef _PMEM_CACHEX_H
+#define _PMEM_CACHEX_H
+
+#include <linux/fs.h>
+#include <linux/percpu.h>
+#include <linux/rmap.h>
+#include <linux/static_call.h>
+#include <linux/swap.h>
+#include <linux/workqueue.h>
+#include <pmem_tier/hooks.h>
+#include <pmem_tier/tier.h>
+
+/**
+ * enum cx_reject - why what is evicted doesn't go to pmem
+ * @CX_REJECT_NONE: it does
+ * @CX_REJECT_TARGET: no target covers it
+ * @CX_REJECT_ENCRYPTED: fscrypt: its plaintext stays off persistent media
+ * @CX_REJECT_DAX: its file lies in persistent memory already
+ * @CX_REJECT_SWAPFILE: its file is swapped on
+ * @CX_REJECT_KIND: no file or block device, or its filesystem wants to know of each page
+ * @CX_REJECT_PAGE: not up to date, bad, or with something of the filesystem's left
+ * @CX_REJECT_ADMISSION: nothing says that it will be used again
+ * @CX_REJECT_LIMIT: max_pages says so
+ * @CX_REJECT_FULL: no page is free beyond the reserve
+ * @CX_REJECT_MEMORY: no memory for the nodes of the page cache's tree
+ * @CX_NR_REJECTS: number of them
+ */
+enum cx_reject {
+	CX_REJECT_NONE,
+	CX_REJECT_TARGET,
+	CX_REJECT_ENCRYPTED,
+	CX_REJECT_DAX,
+	CX_REJECT_SWAPFILE,
+	CX_REJECT_KIND,
+	CX_REJECT_PAGE,
+	CX_REJECT_ADMISSION,
+	CX_REJECT_LIMIT,
+	CX_REJECT_FULL,
+	CX_REJECT_MEMORY,
+	CX_NR_REJECTS,
+};
+
+/**
+ * enum cx_stat - what is counted, per CPU, in pages
+ * @CX_PUTS: evicted to pmem
+ * @CX_RECLAIMED: dropped because they were cold and room was needed
+ * @CX_GIVEN_BACK: dropped because swap found the pool empty
+ * @CX_REJECTS: the first of those that weren't taken, by enum cx_reject
+ * @CX_NR_STATS: number of them
+ */
+enum cx_stat {
+	CX_PUTS,
+	CX_RECLAIMED,
+	CX_GIVEN_BACK,
+	CX_REJECTS,
+	CX_NR_STATS = CX_REJECTS + CX_NR_REJECTS,
+};
+
+struct cx_stats {
+	s64 count[CX_NR_STATS];
+};
+
+extern struct cx_stats __percpu *cx_stats;
+
+static inline void cx_count(enum cx_stat stat, long n)
+{
+	this_cpu_add(cx_stats->count[stat], n);
+}
+
+/**
+ * struct cx_tier - what there is for each tier
+ * @tier: the tier
+ * @node: on the list of tiers, under cx_lock
+ * @hand: where reclaim goes on; a hint
+ * @pause_until: reclaim found nothing: no use in looking again before this (jiffies)
+ * @reclaim: keeps the reserve free
+ */
+struct cx_tier {
+	struct pmem_tier *tier;
+	struct list_head node;
+	unsigned long hand;
+	unsigned long pause_until;
+	struct work_struct reclaim;
+};
+
+/* The most tiers that pages can come from. */
+#define CX_TIERS_MAX	64
+
+/**
+ * struct cx_tiers - the tiers that pages may come from, read under RCU
+ * @rcu: for freeing
+ * @nr: how many
+ * @tier: they
+ */
+struct cx_tiers {
+	struct rcu_head rcu;
+	unsigned int nr;
+	struct cx_tier *tier[];
+};
+
+extern struct cx_tiers __rcu *cx_tiers;
+
+enum cx_admission {
+	CX_ADMIT_OFF,
+	CX_ADMIT_ALL,
+};
+
+/**
+ * enum cx_how - how much may be done to get rid of a page
+ * @CX_QUICK: nothing that sleeps or looks at page tables
+ * @CX_COLD: what reclaim does, if the page hasn't been used
+ * @CX_FORCE: all that is right, used or not, but for waiting for I/O
+ */
+enum cx_how {
+	CX_QUICK,
+	CX_COLD,
+	CX_FORCE,
+};
+
+/* main.c */
+extern struct pmem_tier_feature cx_feature;
+extern struct mutex cx_lock;
+extern struct list_head cx_tier_list;
+extern struct workqueue_struct *cx_wq;
+bool cx_enabled(void);
+int cx_enable(void);
+int cx_disable(void);
+int cx_drop_all(void);
+
+/* evict.c */
+extern int cx_admission;
+extern unsigned long cx_max_pages;
+unsigned long cx_stored_pages(void);
+void cx_tramp_evict(void);
+asmlinkage struct pmem_tier_hook_arg cx_hook_evict(struct folio *folio,
+						   void *shadow);
+int cx_evict_enable(void);
+void cx_evict_disable(void);
+
+/* targets.c */
+bool cx_targeted(const struct inode *inode);
+int cx_targets_set(const char *buf);
+ssize_t cx_targets_show(char *buf);
+void cx_targets_exit(void);
+
+/* drop.c */
+int cx_drop_init(void);
+bool cx_drop(struct cx_tier *ct, unsigned long index, enum cx_how how);
+bool cx_drop_wait(struct cx_tier *ct, unsigned long index);
+unsigned int cx_long_pin(struct pmem_tier *tier, struct folio *folio);
+
+/* reclaim.c */
+void cx_reclaim_work(struct work_struct *work);
+void cx_low(struct pmem_tier *tier);
+bool cx_give_back(struct pmem_tier *tier);
+unsigned long cx_drain(struct cx_tier *ct);
+
+/* sysfs.c */
+int cx_sysfs_init(void);
+void cx_sysfs_exit(void);
+
+#endif /* _PMEM_CACHEX_H */

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Dropping a page: out of the page cache, back to the pool.
+ */
+
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/rmap.h>
+#include <linux/swap.h>
+
+#include "cachex.h"
+
+/* How often a page that is to be pinned is tried. */
+#define PIN_TRIES	10
+
+DEFINE_STATIC_CALL_NULL(cx_remove_mapping, remove_mapping);
+DEFINE_STATIC_CALL_NULL(cx_try_to_unmap, try_to_unmap);
+DEFINE_STATIC_CALL_NULL(cx_folio_referenced, folio_referenced);
+
+/* All of them are found; else there can be pages yet, of a time when this was loaded before. */
+static bool ready;
+
+/**
+ * cx_drop_init() - find what dropping takes
+ *
+ * Context: process context, may sleep.
+ * Return: 0 or -EOPNOTSUPP: then nothing may be stored.
+ */
+int cx_drop_init(void)
+{
+	void *remove = pmem_tier_symbol(&cx_feature, "remove_mapping");
+	void *unmap = pmem_tier_symbol(&cx_feature, "try_to_unmap");
+	void *referenced = pmem_tier_symbol(&cx_feature, "folio_referenced");
+
+	if (!remove || !unmap || !referenced)
+		return -EOPNOTSUPP;
+	static_call_update(cx_remove_mapping, remove);
+	static_call_update(cx_try_to_unmap, unmap);
+	static_call_update(cx_folio_referenced, referenced);
+	/* Pairs with get(). */
+	smp_store_release(&ready, true);
+	return 0;
+}
+
+/*
+ * Once there is a reference, the page stays what it is: so this looks whether it is one of
+ * the page cache. Returns it locked.
+ */
+static struct folio *get(struct cx_tier *ct, unsigned long index, bool wait)
+{
+	struct folio *folio = page_folio(pmem_tier_index_page(ct->tier, index));
+
+	if (!smp_load_acquire(&ready) || !folio_try_get(folio))
+		return NULL;
+	if (!pmem_tier_index_cached(ct->tier, index))
+		goto put;
+	if (wait)
+		folio_lock(folio);
+	else if (!folio_trylock(folio))
+		goto put;
+	return folio;
+put:
+	folio_put(folio);
+	return NULL;
+}
+
+/* Is a page in use, by accesses or by mlock? Forgets the accesses that it finds. */
+static bool is_hot(struct cx_tier *ct, struct folio *folio)
+{
+	unsigned long vm_flags = 0;
+	bool hot = pmem_tier_cached_used(ct->tier, &folio->page);
+
+	if (folio_mapped(folio)) {
+		hot |= static_call(cx_folio_referenced)(folio, 1, NULL,
+							&vm_flags) != 0;
+		hot |= (vm_flags & VM_LOCKED) != 0;
+	}
+	return hot;
+}
+
+static bool unmap(struct folio *folio, enum cx_how how)
+{
+	if (!folio_mapped(folio))
+		return true;
+	if (how == CX_QUICK)
+		return false;
+	static_call(cx_try_to_unmap)(folio,
+				     how == CX_FORCE ? TTU_IGNORE_MLOCK : 0);
+	return !folio_mapped(folio);
+}
+
+static bool release(struct folio *folio, enum cx_how how)
+{
+	if (!folio_test_private(folio) && !folio_test_private_2(folio))
+		return true;
+	return how != CX_QUICK && filemap_release_folio(folio, GFP_NOFS);
+}
+
+/* As reclaim does it, step by step. The folio is locked and ours is the one extra reference. */
+static bool take_out(struct cx_tier *ct, struct folio *folio, enum cx_how how)
+{
+	struct address_space *mapping = folio_mapping(folio);
+
+	if (!mapping || folio_test_writeback(folio))
+		return false;
+	if (how == CX_COLD && is_hot(ct, folio))
+		return false;
+	if (!unmap(folio, how) || folio_test_dirty(folio) ||
+	    !release(folio, how))
+		return false;
+	/* Looks for other references, and then once more whether it is dirty. */
+	return static_call(cx_remove_mapping)(mapping, folio);
+}
+
+/**
+ * cx_drop() - drop a page, if it isn't in use
+ * @ct: its tier
+ * @index: the page, which may be something else by now
+ * @how: how much may be done
+ *
+ * Context: CX_QUICK: any with interrupts enabled; else process context, may sleep.
+ * Return: true when it was dropped.
+ */
+bool cx_drop(struct cx_tier *ct, unsigned long index, enum cx_how how)
+{
+	struct folio *folio = get(ct, index, false);
+	bool dropped;
+
+	if (!folio)
+		return false;
+	dropped = take_out(ct, folio, how);
+	folio_unlock(folio);
+	folio_put(folio);
+	return dropped;
+}
+
+/*
+ * Write a dirty page back, and wait. The lock keeps the inode; behind it a reference does, for
+ * which the superblock must not be on its way out, or it would find a busy inode. As
+ * writeback does it: nobody unmounts while s_umount is held. Unlocks the folio.
+ */
+static void clean(struct folio *folio)
+{
+	struct address_space *mapping = folio_mapping(folio);
+	struct super_block *sb = mapping->host->i_sb;
+	struct inode *inode = NULL;
+	loff_t pos = folio_pos(folio);
+
+	/* Of a frozen filesystem nothing can be written. */
+	if (sb->s_writers.frozen != SB_UNFROZEN ||
+	    !down_read_trylock(&sb->s_umount)) {
+		folio_unlock(folio);
+		return;
+	}
+	if (sb->s_root && sb->s_flags & SB_ACTIVE)
+		inode = igrab(mapping->host);
+	folio_unlock(folio);
+	if (inode) {
+		filemap_write_and_wait_range(mapping, pos,
+					     pos + PAGE_SIZE - 1);
+		iput(inode);
+	}
+	up_read(&sb->s_umount);
+}
+
+/**
+ * cx_drop_wait() - drop a page, whatever it takes
+ * @ct: its tier
+ * @index: the page
+ *
+ * Dirty pages are written back first.
+ *
+ * Context: process context, may sleep for I/O.
+ * Return: true when it is gone; else somebody holds it, or it was in use for a moment.
+ */
+bool cx_drop_wait(struct cx_tier *ct, unsigned long index)
+{
+	struct folio *folio = get(ct, index, true);
+	bool dropped;
+
+	if (!folio)
+		return !pmem_tier_index_cached(ct->tier, index);
+	folio_wait_writeback(folio);
+	dropped = take_out(ct, folio, CX_FORCE);
+	if (!dropped && folio_test_dirty(folio) && folio_mapping(folio))
+		clean(folio);
+	else
+		folio_unlock(folio);
+	folio_put(folio);
+	return dropped;
+}
+
+/**
+ * cx_long_pin() - drop a page that somebody wants to pin for long
+ * @tier: its tier
+ * @folio: the page, with a reference that is dropped in any case
+ *
+ * What is on disk comes back in DRAM when the one who pins looks again.
+ *
+ * Context: process context, may sleep for I/O.
+ * Return: 0: it is gone from the page cache; 1: it can't be pinned.
+ */
+unsigned int cx_long_pin(struct pmem_tier *tier, struct folio *folio)
+{
+	unsigned long index = pmem_tier_page_index(tier, &folio->page);
+	struct cx_tier *ct = tier->priv[PMEM_TIER_CACHE];
+	struct address_space *mapping = READ_ONCE(folio->mapping);
+	int i;
+
+	/* Only compared: the page may become another one's when the reference goes. */
+	folio_put(folio);
+	for (i = 0; i < PIN_TRIES; i++)
+		if (cx_drop_wait(ct, index) ||
+		    READ_ONCE(folio->mapping) != mapping)
+			return 0;
+	return 1;
+}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Eviction to pmem: a pmem page takes the place of what reclaim evicts from the page cache.
+ */
+
+/**
+ * DOC: eviction
+ *
+ * __filemap_remove_folio() is hooked. Only reclaim calls it with a shadow entry to be left in
+ * the folio's place: the folio is locked, clean and mapped nowhere, its reference count is
+ * frozen at 0, and the i_pages lock of the mapping is held with interrupts disabled. So
+ * nobody can get or change the folio, and what the handler does looks like one step
+ * to whoever looks the page up.
+ *
+ * The handler copies the folio to a pmem page and has that stored instead of the
+ * shadow. From then on it is the page in the page cache: read, mapped, written, truncated as
+ * any other, without anybody's knowing or telling us.
+ *
+ * A folio of several pages is first removed, then the pmem pages are stored one by
+ * one, still under the lock. Those for which there is no room are just evicted.
+ */
+
+#include <linux/dax.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/xarray.h>
+
+#include "cachex.h"
+#include "trace.h"
+
+/*
+ * The most pages of one folio that are copied: it is done with interrupts disabled.
+ */
+#define BATCH_MAX	64
+
+/* How many puts of a CPU may go by between two looks at max_pages. */
+#define LIMIT_EVERY	16
+
+/* mm/internal.h; not exported, found by name */
+void workingset_update_node(struct xa_node *node);
+
+static struct list_lru *shadow_nodes;
+
+static struct pmem_tier_hook evict_hook = {
+	.function = "__filemap_remove_folio",
+	.trampoline = cx_tramp_evict,
+};
+
+DEFINE_STATIC_CALL_NULL(cx_remove_folio, __filemap_remove_folio);
+DEFINE_STATIC_CALL_NULL(cx_page_node_update, workingset_update_node);
+
+int cx_admission = CX_ADMIT_ALL;
+unsigned long cx_max_pages;
+static DEFINE_PER_CPU(unsigned int, puts_to_go);
+
+/**
+ * cx_stored_pages() - pages of the page cache in pmem
+ *
+ * Context: any.
+ * Return: the number; exact when none comes or goes meanwhile.
+ */
+unsigned long cx_stored_pages(void)
+{
+	struct cx_tiers *tiers;
+	unsigned long sum = 0;
+	unsigned int i;
+
+	rcu_read_lock();
+	tiers = rcu_dereference(cx_tiers);
+	for (i = 0; tiers && i < tiers->nr; i++)
+		sum += pmem_tier_used_pages(tiers->tier[i]->tier,
+					    PMEM_TIER_CACHE);
+	rcu_read_unlock();
+	return sum;
+}
+
+/* Summing up what all CPUs have isn't for each page: each CPU may be off by a few. */
+static bool within_limit(unsigned long nr)
+{
+	unsigned long max = READ_ONCE(cx_max_pages);
+
+	if (likely(!max))
+		return true;
+	if (__this_cpu_read(puts_to_go) >= nr) {
+		__this_cpu_sub(puts_to_go, nr);
+		return true;
+	}
+	if (cx_stored_pages() + nr > max)
+		return false;
+	if (cx_stored_pages() + LIMIT_EVERY * num_online_cpus() < max)
+		__this_cpu_write(puts_to_go, LIMIT_EVERY);
+	return true;
+}
+
+/* May pages of this mapping lie in pmem, on no LRU list? */
+static enum cx_reject check_mapping(const struct address_space *mapping)
+{
+	const struct inode *inode = mapping->host;
+
+	if (!S_ISREG(inode->i_mode) && !S_ISBLK(inode->i_mode))
+		return CX_REJECT_KIND;
+	if (IS_ENCRYPTED(inode))
+		return CX_REJECT_ENCRYPTED;
+	if (IS_DAX(inode))
+		return CX_REJECT_DAX;
+	if (IS_SWAPFILE(inode))
+		return CX_REJECT_SWAPFILE;
+	/*
+	 * A filesystem without ->migrate_folio() has reasons for wanting a page to stay
+	 * what it is; one with ->free_folio() or AS_RELEASE_ALWAYS keeps books.
+	 */
+	if (mapping->flags & (BIT(AS_UNEVICTABLE) | BIT(AS_EXITING) |
+			      BIT(AS_RELEASE_ALWAYS) | BIT(AS_INACCESSIBLE)) ||
+	    mapping_min_folio_order(mapping) ||
+	    !mapping->a_ops->migrate_folio || mapping->a_ops->free_folio)
+		return CX_REJECT_KIND;
+	return CX_REJECT_NONE;
+}
+
+static enum cx_reject check_folio(const struct folio *folio)
+{
+	unsigned long flags = READ_ONCE(folio->flags);
+
+	if (!(flags & BIT(PG_uptodate)) ||
+	    flags & (BIT(PG_private) | BIT(PG_private_2) | BIT(PG_dirty) |
+		     BIT(PG_writeback) | BIT(PG_swapbacked) |
+		     BIT(PG_unevictable) | BIT(PG_hwpoison)))
+		return CX_REJECT_PAGE;
+	if (folio_test_large(folio) && folio_test_has_hwpoisoned(folio))
+		return CX_REJECT_PAGE;
+	return CX_REJECT_NONE;
+}
+
+static enum cx_reject check(const struct folio *folio)
+{
+	const struct address_space *mapping = folio->mapping;
+	enum cx_reject reason;
+
+	if (!cx_targeted(mapping->host))
+		return CX_REJECT_TARGET;
+	reason = check_mapping(mapping);
+	if (reason)
+		return reason;
+	reason = check_folio(folio);
+	if (reason)
+		return reason;
+	if (READ_ONCE(cx_admission) == CX_ADMIT_OFF)
+		return CX_REJECT_ADMISSION;
+	return CX_REJECT_NONE;
+}
+
+/* A page of whatever tier has one, with the data of @src. NULL when none has. */
+static struct page *take_page(const struct cx_tiers *tiers, const void *src,
+			      struct pmem_tier **from)
+{
+	unsigned int i;
+
+	for (i = 0; i < tiers->nr; i++) {
+		struct pmem_tier *tier = tiers->tier[i]->tier;
+		long index = pmem_tier_alloc(tier, PMEM_TIER_CACHE);
+
+		if (index < 0)
+			continue;
+		pmem_tier_copy_in(tier, index, src);
+		*from = tier;
+		return pmem_tier_index_page(tier, index);
+	}
+	return NULL;
+}
+
+/* Returns what the hooked function is to store in the folio's place. */
+static void *put_small(struct folio *folio, void *shadow)
+{
+	struct address_space *mapping = folio->mapping;
+	struct pmem_tier *tier;
+	struct page *page;
+
+	page = take_page(rcu_dereference(cx_tiers), folio_address(folio),
+			 &tier);
+	if (!page) {
+		cx_count(CX_REJECTS + CX_REJECT_FULL, 1);
+		return shadow;
+	}
+	pmem_tier_lend_cached(tier, page, mapping, folio->index, shadow);
+	/* The hooked function takes one off. */
+	mapping->nrpages++;
+	cx_count(CX_PUTS, 1);
+	trace_put(mapping->host, folio->index, 1, 1);
+	return page;
+}
+
+/* xas_store() calls it through a pointer, see hooks.c for why that isn't mm's. */
+static void update_node(struct xa_node *node)
+{
+	static_call(cx_page_node_update)(node);
+}
+
+/* Returns how many were stored. */
+static unsigned long store_pages(struct address_space *mapping, pgoff_t index,
+				 struct page **pages, struct pmem_tier **tiers,
+				 unsigned long nr, void *shadow)
+{
+	XA_STATE(xas, &mapping->i_pages, index);
+	unsigned long i;
+
+	xas_set_update(&xas, update_node);
+	xas_set_lru(&xas, shadow_nodes);
+	for (i = 0; i < nr; i++) {
+		pmem_tier_lend_cached(tiers[i], pages[i], mapping, index + i,
+				      shadow);
+		xas_set(&xas, index + i);
+		xas_store(&xas, pages[i]);
+		if (xas_error(&xas)) {
+			pmem_tier_unlend_cached(pages[i]);
+			break;
+		}
+	}
+	mapping->nrpages += i;
+	return i;
+}
+
+/* Returns false when nothing was done. */
+static bool put_large(struct folio *folio, void *shadow)
+{
+	struct address_space *mapping = folio->mapping;
+	unsigned long nr = min_t(unsigned long, folio_nr_pages(folio), BATCH_MAX);
+	struct pmem_tier *tiers[BATCH_MAX];
+	struct page *pages[BATCH_MAX];
+	unsigned long i, taken, stored;
+	pgoff_t index = folio->index;
+
+	for (taken = 0; taken < nr; taken++) {
+		pages[taken] = take_page(rcu_dereference(cx_tiers),
+					 folio_address(folio) +
+					 (taken << PAGE_SHIFT),
+					 &tiers[taken]);
+		if (!pages[taken])
+			break;
+	}
+	nr = folio_nr_pages(folio);
+	cx_count(CX_REJECTS + CX_REJECT_FULL, nr - taken);
+	if (!taken)
+		return false;
+	static_call(cx_remove_folio)(folio, NULL);
+	stored = store_pages(mapping, index, pages, tiers, taken, shadow);
+	for (i = stored + 1; i < taken; i++)
+		pmem_tier_free(tiers[i],
+			       pmem_tier_page_index(tiers[i], pages[i]),
+			       PMEM_TIER_CACHE);
+	cx_count(CX_REJECTS + CX_REJECT_MEMORY, taken - stored);
+	cx_count(CX_PUTS, stored);
+	trace_put(mapping->host, index, nr, stored);
+	return true;
+}
+
+static noinline struct pmem_tier_hook_arg evict(struct folio *folio,
+						void *shadow)
+{
+	struct pmem_tier_hook_arg ret = { .arg = shadow };
+	unsigned long nr = folio_nr_pages(folio);
+	enum cx_reject reason;
+
+	/* Interrupts are disabled, which is as good, but lockdep wants it. */
+	rcu_read_lock();
+	reason = check(folio);
+	if (!reason && !within_limit(nr))
+		reason = CX_REJECT_LIMIT;
+	if (!reason && !rcu_access_pointer(cx_tiers))
+		reason = CX_REJECT_FULL;
+	if (reason) {
+		cx_count(CX_REJECTS + reason, nr);
+		trace_reject(folio->mapping->host, folio->index, nr, reason);
+	} else if (nr == 1) {
+		ret.arg = put_small(folio, shadow);
+	} else {
+		ret.skip = put_large(folio, shadow);
+	}
+	rcu_read_unlock();
+	return ret;
+}
+
+/**
+ * cx_hook_evict() - before __filemap_remove_folio()
+ * @folio: what is removed from the page cache
+ * @shadow: what is left in its place: NULL unless it is reclaim that removes it
+ *
+ * Not counted as inside the hook: it neither sleeps nor can be preempted.
+ *
+ * Context: i_pages lock held, interrupts disabled.
+ * Return: what is to be left in its place.
+ */
+asmlinkage struct pmem_tier_hook_arg cx_hook_evict(struct folio *folio,
+						   void *shadow)
+{
+	if (!shadow)
+		return (struct pmem_tier_hook_arg) { .arg = NULL };
+	return evict(folio, shadow);
+}
+
+/**
+ * cx_evict_enable() - begin to take what is evicted
+ *
+ * Context: process context, may sleep; under cx_lock.
+ * Return: 0 or a negative error.
+ */
+int cx_evict_enable(void)
+{
+	void *body, *update;
+
+	if (evict_hook.installed)
+		return 0;
+	body = pmem_tier_hook_body(&evict_hook, &cx_feature);
+	update = pmem_tier_symbol(&cx_feature, "workingset_update_node");
+	shadow_nodes = pmem_tier_symbol(&cx_feature, "shadow_nodes");
+	if (!body || !update || !shadow_nodes)
+		return -EOPNOTSUPP;
+	static_call_update(cx_remove_folio, body);
+	static_call_update(cx_page_node_update, update);
+	return pmem_tier_hook_install(&evict_hook, &cx_feature);
+}
+
+/**
+ * cx_evict_disable() - take nothing any more
+ *
+ * Context: process context, may sleep; under cx_lock.
+ */
+void cx_evict_disable(void)
+{
+	pmem_tier_hook_remove(&evict_hook);
+}

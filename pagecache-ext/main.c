@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pmem_cachex: evicted page cache on persistent memory. Parameters, set-up and tear-down.
+ */
+#define pr_fmt(fmt) "pmem_cachex: " fmt
+
+#include <linux/list.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include <linux/suspend.h>
+
+#include "cachex.h"
+
+static char *targets;
+module_param(targets, charp, 0444);
+MODULE_PARM_DESC(targets,
+		 "What takes part from the start, see the file targets in sysfs (default: nothing)");
+
+struct cx_stats __percpu *cx_stats;
+struct workqueue_struct *cx_wq;
+
+/* Without it nothing is stored. */
+struct pmem_tier_feature cx_feature = { .name = "cachex" };
+
+/*
+ * cx_lock protects cx_tier_list, and writing cx_tiers and enabled. Taken under tier_lock of
+ * core; drains run under it.
+ */
+DEFINE_MUTEX(cx_lock);
+LIST_HEAD(cx_tier_list);
+struct cx_tiers __rcu *cx_tiers;
+static bool enabled;
+
+/**
+ * cx_enabled() - is what is evicted taken?
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+bool cx_enabled(void)
+{
+	return READ_ONCE(enabled);
+}
+
+/* Nobody takes pages from a tier that isn't in the list on return. */
+static int publish(void)
+{
+	struct cx_tiers *new, *old;
+	struct cx_tier *ct;
+	int err = 0;
+
+	lockdep_assert_held(&cx_lock);
+	new = kzalloc(struct_size(new, tier, CX_TIERS_MAX), GFP_KERNEL);
+	if (new)
+		list_for_each_entry(ct, &cx_tier_list, node)
+			if (new->nr < CX_TIERS_MAX)
+				new->tier[new->nr++] = ct;
+	if (!new)
+		err = -ENOMEM;
+	old = rcu_replace_pointer(cx_tiers, new, lockdep_is_held(&cx_lock));
+	synchronize_rcu();
+	kfree(old);
+	return err;
+}
+
+static int tier_add(struct pmem_tier *tier)
+{
+	struct cx_tier *ct = kzalloc(sizeof(*ct), GFP_KERNEL);
+	int err;
+
+	if (!ct)
+		return -ENOMEM;
+	ct->tier = tier;
+	ct->pause_until = jiffies;
+	INIT_WORK(&ct->reclaim, cx_reclaim_work);
+	tier->priv[PMEM_TIER_CACHE] = ct;
+	mutex_lock(&cx_lock);
+	list_add_tail(&ct->node, &cx_tier_list);
+	err = publish();
+	if (err)
+		list_del(&ct->node);
+	mutex_unlock(&cx_lock);
+	if (err) {
+		tier->priv[PMEM_TIER_CACHE] = NULL;
+		kfree(ct);
+	}
+	return err;
+}
+
+/* Whether all pages are back then is for core to look at. */
+static int tier_quiesce(struct pmem_tier *tier)
+{
+	struct cx_tier *ct = tier->priv[PMEM_TIER_CACHE];
+	unsigned long left;
+
+	mutex_lock(&cx_lock);
+	list_del_init(&ct->node);
+	publish();
+	left = cx_drain(ct);
+	mutex_unlock(&cx_lock);
+	if (left)
+		pr_info("%s: %lu pages of the page cache are in use: they go when they are let go of\n",
+			tier->name, left);
+	return 0;
+}
+
+static void tier_resume(struct pmem_tier *tier)
+{
+	struct cx_tier *ct = tier->priv[PMEM_TIER_CACHE];
+
+	mutex_lock(&cx_lock);
+	list_add_tail(&ct->node, &cx_tier_list);
+	publish();
+	mutex_unlock(&cx_lock);
+}
+
+static void tier_remove(struct pmem_tier *tier)
+{
+	struct cx_tier *ct = tier->priv[PMEM_TIER_CACHE];
+
+	cancel_work_sync(&ct->reclaim);
+	kfree(ct);
+}
+
+static struct pmem_tier_client client = {
+	.name = "pmem_cachex",
+	.user = PMEM_TIER_CACHE,
+	.owner = THIS_MODULE,
+	.add = tier_add,
+	.quiesce = tier_quiesce,
+	.resume = tier_resume,
+	.remove = tier_remove,
+	.long_pin = cx_long_pin,
+	.give_back = cx_give_back,
+	.low = cx_low,
+};
+
+/**
+ * cx_enable() - begin to take what is evicted
+ *
+ * Context: process context, may sleep.
+ * Return: 0, or a negative error: the kernel lacks what it takes.
+ */
+int cx_enable(void)
+{
+	int err;
+
+	mutex_lock(&cx_lock);
+	err = cx_drop_init();
+	if (!err)
+		err = pmem_tier_long_pin_enable(&cx_feature);
+	if (!err)
+		err = cx_evict_enable();
+	if (!err) {
+		pmem_tier_feature_on(&cx_feature);
+		WRITE_ONCE(enabled, true);
+	}
+	mutex_unlock(&cx_lock);
+	return err;
+}
+
+static int drop_all(void)
+{
+	unsigned long left = 0;
+	struct cx_tier *ct;
+
+	lockdep_assert_held(&cx_lock);
+	list_for_each_entry(ct, &cx_tier_list, node)
+		left += cx_drain(ct);
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	return left ? -EBUSY : 0;
+}
+
+/**
+ * cx_disable() - take nothing any more, and drop all there is
+ *
+ * Context: process context, may sleep, for some seconds.
+ * Return: 0; -EBUSY or -EINTR when pages are left, in use by somebody.
+ */
+int cx_disable(void)
+{
+	int err;
+
+	mutex_lock(&cx_lock);
+	WRITE_ONCE(enabled, false);
+	cx_evict_disable();
+	err = drop_all();
+	mutex_unlock(&cx_lock);
+	return err;
+}
+
+/**
+ * cx_drop_all() - drop all there is
+ *
+ * Context: process context, may sleep, for some seconds.
+ * Return: 0; -EBUSY or -EINTR when pages are left: in use by somebody, or new.
+ */
+int cx_drop_all(void)
+{
+	int err;
+
+	mutex_lock(&cx_lock);
+	err = drop_all();
+	mutex_unlock(&cx_lock);
+	return err;
+}
+
+/*
+ * An image has no pmem, but the page cache that refers to it. While it is made and read the pmem
+ * could be used by another kernel.
+ */
+static int pm_event(struct notifier_block *nb, unsigned long event, void *unused)
+{
+	static bool was_enabled;
+
+	switch (event) {
+	case PM_HIBERNATION_PREPARE:
+		was_enabled = cx_enabled();
+		if (!cx_disable())
+			break;
+		pr_err("no hibernation: pages of the page cache in pmem are in use\n");
+		if (was_enabled)
+			cx_enable();
+		was_enabled = false;
+		return notifier_from_errno(-EBUSY);
+	case PM_POST_HIBERNATION:
+		if (was_enabled)
+			cx_enable();
+		was_enabled = false;
+		break;
+	}
+	return NOTIFY_OK;
+}
+
+static struct notifier_block pm_notifier = { .notifier_call = pm_event };
+
+static int __init pmem_cachex_init(void)
+{
+	int err;
+
+	cx_stats = alloc_percpu(struct cx_stats);
+	if (!cx_stats)
+		return -ENOMEM;
+	err = -ENOMEM;
+	/* Reclaim of memory may wait for the room that it makes. */
+	cx_wq = alloc_workqueue("pmem_cachex", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	if (!cx_wq)
+		goto out_stats;
+	err = targets ? cx_targets_set(targets) : 0;
+	if (err)
+		goto out_wq;
+	pmem_tier_feature_add(&cx_feature);
+	err = cx_sysfs_init();
+	if (err)
+		goto out_feature;
+	err = pmem_tier_register_client(&client);
+	if (err)
+		goto out_sysfs;
+	err = register_pm_notifier(&pm_notifier);
+	if (err)
+		goto out_client;
+	/* If this kernel can't, "features" says why; all else is there. */
+	cx_enable();
+	return 0;
+
+out_client:
+	pmem_tier_unregister_client(&client);
+out_sysfs:
+	cx_sysfs_exit();
+	kfree(rcu_access_pointer(cx_tiers));
+out_feature:
+	pmem_tier_feature_del(&cx_feature);
+	cx_targets_exit();
+out_wq:
+	destroy_workqueue(cx_wq);
+out_stats:
+	free_percpu(cx_stats);
+	return err;
+}
+
+static void __exit pmem_cachex_exit(void)
+{
+	unregister_pm_notifier(&pm_notifier);
+	/* Files first: they can enable it. */
+	cx_sysfs_exit();
+	cx_disable();
+	/* What is left is core's to take back: it has no use for us. */
+	pmem_tier_unregister_client(&client);
+	kfree(rcu_access_pointer(cx_tiers));
+	pmem_tier_feature_del(&cx_feature);
+	cx_targets_exit();
+	destroy_workqueue(cx_wq);
+	free_percpu(cx_stats);
+}
+
+module_init(pmem_cachex_init);
+module_exit(pmem_cachex_exit);
+
+MODULE_DESCRIPTION("Keeps evicted page cache in persistent memory claimed by pmem_tier");
+MODULE_AUTHOR("pmemswap contributors");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1.0");

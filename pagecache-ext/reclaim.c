@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which pages go when room is needed: a clock over the pool, and giving back to swap at once.
+ */
+
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+
+#include "cachex.h"
+#include "trace.h"
+
+/* Candidates for a page that swap needs now; the first half may say that they are in use. */
+#define GIVE_BACK_SCAN	256
+
+/* How often the clock may go round: after the first time all accesses are forgotten. */
+#define ROUNDS		3
+
+/* How often draining looks again at what is in use, and how long it waits in between. */
+#define DRAIN_TRIES	20
+#define DRAIN_PAUSE	(HZ / 10)
+
+/* The hand's next page, or -1 when the page cache has none. */
+static long next(struct cx_tier *ct)
+{
+	unsigned long nr = ct->tier->nr_pages;
+	unsigned long index;
+
+	index = pmem_tier_next_cached(ct->tier, min(READ_ONCE(ct->hand), nr));
+	if (index >= nr)
+		index = pmem_tier_next_cached(ct->tier, 0);
+	if (index >= nr)
+		return -1;
+	WRITE_ONCE(ct->hand, index + 1);
+	return index;
+}
+
+/* How many pages should be free when reclaim is done. */
+static unsigned long target(struct cx_tier *ct)
+{
+	unsigned long reserve = pmem_tier_reserve_pages(ct->tier);
+	unsigned long more = reserve / 4 + 256UL * num_online_cpus();
+
+	return min(reserve + min(more, ct->tier->nr_pages / 8),
+		   ct->tier->nr_pages);
+}
+
+/**
+ * cx_reclaim_work() - make the pool's reserve free again
+ * @work: of a tier
+ *
+ * Context: process context, may sleep.
+ */
+void cx_reclaim_work(struct work_struct *work)
+{
+	struct cx_tier *ct = container_of(work, struct cx_tier, reclaim);
+	unsigned long left, want = target(ct);
+	unsigned long dropped = 0;
+	long index;
+
+	left = ROUNDS * pmem_tier_used_pages(ct->tier, PMEM_TIER_CACHE);
+	while (left-- && pmem_tier_free_pages(ct->tier) < want) {
+		index = next(ct);
+		if (index < 0)
+			break;
+		if (cx_drop(ct, index, CX_COLD)) {
+			cx_count(CX_RECLAIMED, 1);
+			dropped++;
+		}
+		cond_resched();
+	}
+	if (!dropped)
+		WRITE_ONCE(ct->pause_until, jiffies + HZ);
+	trace_reclaim(ct->tier->name, dropped,
+		      pmem_tier_free_pages(ct->tier));
+}
+
+/**
+ * cx_low() - few pages are free
+ * @tier: where
+ *
+ * Context: any, under RCU.
+ */
+void cx_low(struct pmem_tier *tier)
+{
+	struct cx_tier *ct = tier->priv[PMEM_TIER_CACHE];
+
+	if (time_after_eq(jiffies, READ_ONCE(ct->pause_until)))
+		queue_work(cx_wq, &ct->reclaim);
+}
+
+/**
+ * cx_give_back() - swap needs a page now
+ * @tier: where
+ *
+ * Context: any with interrupts enabled, under RCU; doesn't sleep.
+ * Return: false when no page can go at once.
+ */
+bool cx_give_back(struct pmem_tier *tier)
+{
+	struct cx_tier *ct = tier->priv[PMEM_TIER_CACHE];
+	long index;
+	int i;
+
+	for (i = 0; i < GIVE_BACK_SCAN; i++) {
+		index = next(ct);
+		if (index < 0)
+			return false;
+		if (i < GIVE_BACK_SCAN / 2 &&
+		    pmem_tier_cached_used(tier, pmem_tier_index_page(tier, index)))
+			continue;
+		if (cx_drop(ct, index, CX_QUICK)) {
+			cx_count(CX_GIVEN_BACK, 1);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Drop all that isn't in use. */
+static void drain_once(struct cx_tier *ct)
+{
+	unsigned long nr = ct->tier->nr_pages;
+	unsigned long index = 0;
+
+	while (!fatal_signal_pending(current)) {
+		index = pmem_tier_next_cached(ct->tier, index);
+		if (index >= nr)
+			break;
+		cx_drop_wait(ct, index++);
+		cond_resched();
+	}
+}
+
+/**
+ * cx_drain() - drop all pages of a tier
+ * @ct: the tier
+ *
+ * Nothing tells when somebody lets go of a page, so this looks again and again.
+ *
+ * Context: process context, may sleep, for some seconds.
+ * Return: pages that are there still.
+ */
+unsigned long cx_drain(struct cx_tier *ct)
+{
+	int i;
+
+	for (i = 0; i < DRAIN_TRIES; i++) {
+		drain_once(ct);
+		if (!pmem_tier_used_pages(ct->tier, PMEM_TIER_CACHE) ||
+		    fatal_signal_pending(current))
+			break;
+		schedule_timeout_uninterruptible(DRAIN_PAUSE);
+	}
+	return pmem_tier_used_pages(ct->tier, PMEM_TIER_CACHE);
+}

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The one place that defines the tracepoints.
+ */
+
+#include "cachex.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
