@@ -100,6 +100,7 @@ int pmem_tier_hook_install(struct pmem_tier_hook *hook,
 					     (unsigned long)hook->trampoline);
 	if (err) {
 		ftrace_free_filter(&hook->ops);
+		memset(&hook->ops, 0, sizeof(hook->ops));
 		free_percpu(hook->inside);
 		pmem_tier_feature_off(feature, "can't hook", hook->function,
 				      err);
@@ -173,6 +174,8 @@ void pmem_tier_hook_remove(struct pmem_tier_hook *hook)
 	while (inside(hook))
 		msleep(20);
 	synchronize_rcu_tasks();
+	/* Its pointers to the filter are those of one that has been freed. */
+	memset(&hook->ops, 0, sizeof(hook->ops));
 	free_percpu(hook->inside);
 	hook->installed = false;
 }

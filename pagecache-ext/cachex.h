@@ -104,8 +104,15 @@ struct cx_tiers {
 
 extern struct cx_tiers __rcu *cx_tiers;
 
+/**
+ * enum cx_admission - what of the targets is taken
+ * @CX_ADMIT_OFF: nothing
+ * @CX_ADMIT_REUSE: what was evicted before, not long ago
+ * @CX_ADMIT_ALL: all
+ */
 enum cx_admission {
 	CX_ADMIT_OFF,
+	CX_ADMIT_REUSE,
 	CX_ADMIT_ALL,
 };
 
@@ -132,7 +139,6 @@ int cx_disable(void);
 int cx_drop_all(void);
 
 /* evict.c */
-extern int cx_admission;
 extern unsigned long cx_max_pages;
 unsigned long cx_stored_pages(void);
 void cx_tramp_evict(void);
@@ -140,6 +146,12 @@ asmlinkage struct pmem_tier_hook_arg cx_hook_evict(struct folio *folio,
 						   void *shadow);
 int cx_evict_enable(void);
 void cx_evict_disable(void);
+
+/* admit.c */
+extern int cx_admission;
+void cx_admit_resize(unsigned long pool_pages);
+void cx_admit_exit(void);
+bool cx_admit(const struct folio *folio);
 
 /* targets.c */
 bool cx_targeted(const struct inode *inode);

@@ -50,7 +50,6 @@ static struct pmem_tier_hook evict_hook = {
 DEFINE_STATIC_CALL_NULL(cx_remove_folio, __filemap_remove_folio);
 DEFINE_STATIC_CALL_NULL(cx_page_node_update, workingset_update_node);
 
-int cx_admission = CX_ADMIT_ALL;
 unsigned long cx_max_pages;
 static DEFINE_PER_CPU(unsigned int, puts_to_go);
 
@@ -145,7 +144,7 @@ static enum cx_reject check(const struct folio *folio)
 	reason = check_folio(folio);
 	if (reason)
 		return reason;
-	if (READ_ONCE(cx_admission) == CX_ADMIT_OFF)
+	if (!cx_admit(folio))
 		return CX_REJECT_ADMISSION;
 	return CX_REJECT_NONE;
 }

@@ -47,6 +47,7 @@ bool cx_enabled(void)
 static int publish(void)
 {
 	struct cx_tiers *new, *old;
+	unsigned long pages = 0;
 	struct cx_tier *ct;
 	int err = 0;
 
@@ -56,6 +57,9 @@ static int publish(void)
 		list_for_each_entry(ct, &cx_tier_list, node)
 			if (new->nr < CX_TIERS_MAX)
 				new->tier[new->nr++] = ct;
+	list_for_each_entry(ct, &cx_tier_list, node)
+		pages += ct->tier->nr_pages;
+	cx_admit_resize(pages);
 	if (!new)
 		err = -ENOMEM;
 	old = rcu_replace_pointer(cx_tiers, new, lockdep_is_held(&cx_lock));
@@ -273,6 +277,7 @@ out_sysfs:
 out_feature:
 	pmem_tier_feature_del(&cx_feature);
 	cx_targets_exit();
+	cx_admit_exit();
 out_wq:
 	destroy_workqueue(cx_wq);
 out_stats:
@@ -291,6 +296,7 @@ static void __exit pmem_cachex_exit(void)
 	kfree(rcu_access_pointer(cx_tiers));
 	pmem_tier_feature_del(&cx_feature);
 	cx_targets_exit();
+	cx_admit_exit();
 	destroy_workqueue(cx_wq);
 	free_percpu(cx_stats);
 }

@@ -56,6 +56,7 @@ static ssize_t targets_store(struct kobject *kobj, struct kobj_attribute *attr,
 
 static const char * const admission_names[] = {
 	[CX_ADMIT_OFF] = "off",
+	[CX_ADMIT_REUSE] = "reuse",
 	[CX_ADMIT_ALL] = "all",
 };
 
@@ -72,7 +73,7 @@ static ssize_t admission_store(struct kobject *kobj,
 	int value = sysfs_match_string(admission_names, buf);
 
 	if (value < 0) {
-		pr_err("admission: \"%.*s\" not accepted: expected off or all\n",
+		pr_err("admission: \"%.*s\" not accepted: expected off, reuse or all\n",
 		       (int)strcspn(buf, "\n"), buf);
 		return -EINVAL;
 	}

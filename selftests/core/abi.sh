@@ -77,6 +77,17 @@ swap_files()
 		"$DOCS/sysfs-block-pmemswap")
 }
 
+cache_files()
+{
+	use "$BIG"
+	modprobe pmem_cachex
+	_write /sys/kernel/pmem_cachex/targets ext4
+	live /sys/kernel/pmem_cachex /sys/kernel/pmem_cachex
+	same "world-writable files" "$(find /sys/kernel/pmem_cachex /sys/module/pmem_cachex \
+		-type f -perm /022)" ''
+	same "at the start" "$(grep -L -x 0 /sys/kernel/pmem_cachex/{puts,hits,re*,given*,st*})" ''
+}
+
 driver_files()
 {
 	local dir=$ND/drivers/pmem_tier f
@@ -97,6 +108,7 @@ parameters()
 	local doc
 
 	use "$BIG"
+	modprobe "$1"
 	doc=$(sed -n "s/^What:[[:space:]]*$1\.\([a-z_]*\)=.*/\1/p" "$DOCS/module-parameters" | sort)
 	diff <(echo "$doc") <(find "/sys/module/$1/parameters" -type f -printf '%f\n' | sort) ||
 		fail "parameters of $1 and the docs differ"
@@ -134,11 +146,14 @@ nothing_world_writable()
 
 case_ "/sys/kernel/pmem_tier" tier_files
 case_ "/sys/block/pmemswapN/pmemswap" swap_files
+case_ "/sys/kernel/pmem_cachex" cache_files
 case_ "/sys/bus/nd/drivers/pmem_tier" driver_files
 case_ "parameters of pmem_tier" parameters pmem_tier
 case_ "parameters of pmemswap" parameters pmemswap
+case_ "parameters of pmem_cachex" parameters pmem_cachex
 case_ "modinfo of pmem_tier" modinfo_fields pmem_tier
 case_ "modinfo of pmemswap" modinfo_fields pmemswap
+case_ "modinfo of pmem_cachex" modinfo_fields pmem_cachex
 case_ "aliases and dependencies" modinfo_tier
 case_ "nothing is writable but by root" nothing_world_writable
 cases_done

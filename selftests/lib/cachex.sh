@@ -24,6 +24,7 @@ cachex()
 	at_exit unload pmem_cachex
 	grep -qx 'cachex: on' $TIER/features || skip "this kernel can't: $(<$TIER/features)"
 	_write $CX/targets "$1"
+	_write $CX/admission all
 }
 
 # need_disk: sets DISK
@@ -61,3 +62,46 @@ fs_check()
 	btrfs)	btrfs check --check-data-csum "$DISK" ;;
 	esac >/tmp/fsck.log 2>&1 || { cat /tmp/fsck.log; fail "$FS is damaged"; }
 }
+
+# ---- A file in pmem ----
+
+PAGES=1024		# of the file
+REF=/tmp/ref		# what it must read as
+
+# A new file, in pmem. Sets FILE.
+file_in_pmem()
+{
+	limited f max
+	FILE=$MNT/file
+	head -c $((PAGES * 4096)) /dev/urandom >$REF
+	at_exit rm -f $REF
+	if [[ $FS == bdev ]]; then
+		FILE=$DISK
+		dd if=$REF of="$DISK" bs=1M conv=notrunc status=none
+	else
+		cp $REF "$FILE"
+	fi
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	evict
+}
+
+# Read the file, which it takes to be charged for it, and have it reclaimed
+evict()
+{
+	cg_run "$CG" cat "$FILE" | head -c $((PAGES * 4096)) | cmp - $REF ||
+		fail "what is read isn't what was written"
+	reclaim
+}
+
+# All there is, as often as there is any left: it stops when it gets nowhere
+reclaim()
+{
+	local i
+
+	for i in 1 2 3; do
+		echo 1G >"$CG/memory.reclaim" || :
+	done
+} 2>/dev/null
+
+sectors_read() { awk '{ print $3 }' "/sys/block/${DISK##*/}/stat"; }

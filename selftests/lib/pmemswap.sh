@@ -53,7 +53,7 @@ _case()
 	for ns in $(ns_list); do
 		! held "$ns" || idle "$ns"
 	done
-	unload pmemswap pmem_tier
+	unload pmemswap pmem_cachex pmem_tier
 	awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f s\n", b - a }'
 }
 
@@ -71,7 +71,7 @@ _clean_up()
 	while read -r d _; do
 		swapoff "$d"
 	done < <(tail -n +2 /proc/swaps)
-	unload pmemswap pmem_tier
+	unload pmemswap pmem_cachex pmem_tier
 	for ns in $(ns_list); do
 		[[ $(ns_driver "$ns") != nd_pmem ]] || ns_unbind "$ns"
 		[[ $(<"$ND/devices/$ns/force_raw") == 0 ]] ||

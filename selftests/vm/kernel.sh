@@ -6,6 +6,7 @@
 MODULE_DIRS=(
 	arch block crypto fs kernel lib mm
 	drivers/{acpi,base,block,char,cxl,dax,dma,firmware,md,nvdimm,nvme,scsi,virtio}
+	drivers/infiniband/{core,sw} net/ipv{4,6}
 )
 # What it takes to mount the guest's root
 BOOT_MODULES=(virtio_pci virtio_blk virtio_console ext4 crc32c overlay)
@@ -57,8 +58,9 @@ copy_modules()
 {
 	local dst=$2/usr/lib/modules/$3 d
 
-	mkdir -p "$dst/kernel/drivers" && ln -s usr/lib "$2/lib"
+	mkdir -p "$dst/kernel" && ln -s usr/lib "$2/lib"
 	for d in "${MODULE_DIRS[@]}"; do
+		mkdir -p "$(dirname "$dst/kernel/$d")"
 		[[ ! -d $1/kernel/$d ]] || cp -r "$1/kernel/$d" "$dst/kernel/$d"
 	done
 	cp "$1"/modules.{order,builtin,builtin.modinfo} "$dst/"

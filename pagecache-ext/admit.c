@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Admission: what of that which is evicted is worth a pmem page.
+ */
+#define pr_fmt(fmt) "pmem_cachex: " fmt
+
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+
+#include "cachex.h"
+#include "ghost.h"
+
+/* The ghost takes no more than this part of DRAM. */
+#define GHOST_FRACTION	512
+
+/**
+ * struct memory - a ghost that can be replaced
+ * @ghost: the ghost
+ * @pages: how many evictions it was made for
+ */
+struct memory {
+	struct ghost ghost;
+	unsigned long pages;
+};
+
+int cx_admission = CX_ADMIT_REUSE;
+static struct memory __rcu *memory;
+
+/**
+ * cx_admit_resize() - remember as much as can matter
+ * @pool_pages: pages of all pools
+ *
+ * What was remembered is forgotten, if it is too little.
+ *
+ * Context: process context, may sleep; under cx_lock.
+ */
+void cx_admit_resize(unsigned long pool_pages)
+{
+	unsigned long pages = totalram_pages() + pool_pages;
+	struct memory *new, *old;
+
+	old = rcu_dereference_protected(memory, lockdep_is_held(&cx_lock));
+	if (old && old->pages >= pages)
+		return;
+	new = kzalloc(sizeof(*new), GFP_KERNEL);
+	if (!new)
+		return;
+	new->pages = pages;
+	if (ghost_init(&new->ghost, pages,
+		       (totalram_pages() << PAGE_SHIFT) / GHOST_FRACTION,
+		       NUMA_NO_NODE)) {
+		pr_warn("no memory for remembering evictions: admission=reuse admits nothing that wasn't remembered before\n");
+		kfree(new);
+		return;
+	}
+	rcu_assign_pointer(memory, new);
+	synchronize_rcu();
+	if (old)
+		ghost_destroy(&old->ghost);
+	kfree(old);
+}
+
+/**
+ * cx_admit_exit() - forget everything
+ *
+ * Context: process context, may sleep; nobody asks any more.
+ */
+void cx_admit_exit(void)
+{
+	struct memory *old = rcu_dereference_protected(memory, true);
+
+	RCU_INIT_POINTER(memory, NULL);
+	if (old)
+		ghost_destroy(&old->ghost);
+	kfree(old);
+}
+
+/* By number, not by address: the inode may be gone from memory and come back. */
+static u64 key_of(const struct folio *folio)
+{
+	const struct inode *inode = folio->mapping->host;
+	u64 file = (u64)inode->i_ino ^ (u64)inode->i_sb->s_dev << 32 ^
+		   inode->i_rdev;
+
+	return file * 0xd6e8feb86659fd93ULL + folio->index;
+}
+
+/**
+ * cx_admit() - is what is evicted worth it?
+ * @folio: it
+ *
+ * Context: any, under RCU.
+ * Return: true if so.
+ */
+bool cx_admit(const struct folio *folio)
+{
+	struct memory *m;
+
+	switch (READ_ONCE(cx_admission)) {
+	case CX_ADMIT_ALL:
+		return true;
+	case CX_ADMIT_REUSE:
+		m = rcu_dereference(memory);
+		return m && ghost_seen(&m->ghost, key_of(folio));
+	default:
+		return false;
+	}
+}

@@ -1,0 +1,213 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# vm: --mem 768M --nvdimm 128M --disk 600M
+# timeout: 900
+# What must not be taken isn't, and what the operator sets holds.
+
+# shellcheck source-path=SCRIPTDIR
+# shellcheck disable=SC2317 # cases_done calls them
+. "$(dirname "$0")/../lib/cachex.sh"
+
+need_namespaces 1
+need_disk
+
+# on TARGETS: a filesystem and its file, read and evicted
+on()
+{
+	fs_on ext4
+	cachex "$1"
+	file_in_pmem
+}
+
+taken() { num "pages in pmem" "$(cx stored_pages)" -ge $((PAGES * 9 / 10)); }
+
+# not_taken REASON: nothing was, and that is why
+not_taken()
+{
+	same "puts" "$(cx puts)" 0
+	num "rejected_$1" "$(cx "rejected_$1")" -ge $((PAGES * 9 / 10))
+}
+
+no_target() { on ''; not_taken target; }
+other_target() { on 'xfs btrfs 8:0 bdev:8:0'; not_taken target; }
+not_its_bdev() { on "bdev:$(majmin "$DISK")"; cmp "$FILE" $REF; num "rejected_target" "$(cx rejected_target)" -ge $((PAGES * 9 / 10)); }
+by_type() { on 'xfs,ext4'; taken; }
+by_device() { on "$(majmin "$DISK")"; taken; }
+
+target_words()
+{
+	local w
+
+	cachex 'ext4, xfs 8:16	bdev:259:3'
+	same "targets" "$(cx targets)" 'ext4 xfs 8:16 bdev:259:3'
+	for w in 'ext4 /dev/vda' 'bdev:ext4' '8:' '8:1:2' '4096:0' 'EXT4' '*' \
+		aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; do
+		refuses $CX/targets "$w"
+	done
+	refuses $CX/targets "$(for w in {1..33}; do echo -n "8:$w "; done)" 'Argument list too long'
+	_write $CX/targets ''
+	same "targets" "$(cx targets)" ''
+}
+
+other_words()
+{
+	cachex ''
+	refuses $CX/enabled 2
+	refuses $CX/admission some
+	refuses $CX/max_pages -1
+	refuses $CX/max_pages many
+	refuses $CX/drop 0
+	rmmod pmem_cachex
+	fails 'Invalid argument' modprobe pmem_cachex targets=/dev/vda
+	! loaded pmem_cachex
+	modprobe pmem_cachex targets=ext4,8:1
+	same "targets" "$(cx targets)" 'ext4 8:1'
+}
+
+encrypted()
+{
+	fs_on ext4 -O encrypt
+	cachex "$(majmin "$DISK")"
+	mkdir $MNT/dir
+	"$PROGS/fscrypt" $MNT/dir || skip 'this kernel has no fscrypt'
+	_write $CX/drop 1
+	limited f max
+	head -c $((PAGES * 4096)) /dev/urandom >$REF
+	at_exit rm -f $REF
+	FILE=$MNT/dir/file
+	cp $REF "$FILE"
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	evict
+	not_taken encrypted
+	cmp "$FILE" $REF
+}
+
+swapfile()
+{
+	fs_on ext4
+	cachex "$(majmin "$DISK")"
+	FILE=$MNT/swap
+	dd if=/dev/zero of="$FILE" bs=4k count=$PAGES status=none
+	chmod 600 "$FILE"
+	mkswap -q "$FILE"
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	swapon "$FILE"
+	at_exit swap_file_off
+	cp "$FILE" $REF
+	limited f max
+	evict
+	not_taken swapfile
+	swapoff "$FILE"
+}
+
+swap_file_off() { ! grep -q "^$FILE " /proc/swaps || swapoff "$FILE"; }
+
+off()
+{
+	fs_on ext4
+	cachex "$(majmin "$DISK")"
+	_write $CX/admission off
+	file_in_pmem
+	not_taken admission
+	_write $CX/admission all
+	_write $CX/enabled 0
+	evict
+	same "puts" "$(cx puts)" 0
+	_write $CX/enabled 1
+	evict
+	taken
+}
+
+limit()
+{
+	fs_on ext4
+	cachex "$(majmin "$DISK")"
+	_write $CX/max_pages 300
+	file_in_pmem
+	num "pages in pmem" "$(cx stored_pages)" -ge 250
+	num "pages in pmem" "$(cx stored_pages)" -le $((300 + 16 * $(nproc) + 64))
+	num "rejected_limit" "$(cx rejected_limit)" -gt 0
+	cmp "$FILE" $REF
+}
+
+# Only what is evicted a second time
+reuse()
+{
+	fs_on ext4
+	cachex "$(majmin "$DISK")"
+	_write $CX/admission reuse
+	file_in_pmem
+	num "puts the first time" "$(cx puts)" -le $((PAGES / 20))
+	evict
+	taken
+	# a scan leaves it alone
+	dd if=/dev/zero of=$MNT/scan bs=1M count=100 status=none
+	sync
+	cg_run "$CG" cat $MNT/scan >/dev/null
+	reclaim
+	num "puts" "$(cx puts)" -le $((PAGES + 25600 / 20))
+	cmp "$FILE" $REF
+}
+
+# The cache leaves the reserve alone, and cold pages make room for others
+reserve()
+{
+	local total reserve
+
+	fs_on ext4
+	modprobe pmem_tier claim="$BIG"
+	total=$(tier_stat "$BIG" total_pages)
+	reserve=$((total - 4000))
+	_write "$TIER/$BIG/reserve_pages" $reserve
+	cachex ext4
+	dd if=/dev/urandom of=$MNT/big bs=1M count=60 status=none
+	sha1sum <$MNT/big >/tmp/sum
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	limited f 20M
+	for _ in 1 2 3; do
+		cg_run "$CG" sha1sum <$MNT/big | cmp - /tmp/sum
+	done
+	num "free pages" "$(tier_stat "$BIG" free_pages)" -ge $reserve
+	num "puts" "$(cx puts)" -gt 4000
+	num "reclaimed" "$(cx reclaimed)" -gt 0
+	num "cache_pages" "$(tier_stat "$BIG" cache_pages)" -le 4000
+}
+
+# That is swap's, and there is none
+tmpfs()
+{
+	fs_on ext4
+	cachex tmpfs
+	umount $MNT
+	mount -t tmpfs tmpfs $MNT
+	limited f max
+	cg_run "$CG" dd if=/dev/urandom of=$MNT/file bs=1M count=4 status=none
+	reclaim
+	same "puts" "$(cx puts)" 0
+}
+
+# ends FUNCTION: unmounted, so that all comes back
+ends()
+{
+	"$@"
+	fs_off
+}
+
+case_ 'no targets' ends no_target
+case_ 'other targets' ends other_target
+case_ 'the device is not its filesystem' ends not_its_bdev
+case_ 'a type of filesystem' ends by_type
+case_ 'the device of a filesystem' ends by_device
+case_ 'words for targets' ends target_words
+case_ 'words for all else' ends other_words
+case_ 'encrypted files' ends encrypted
+case_ 'swap files' ends swapfile
+case_ 'admission off, and not enabled' ends off
+case_ 'max_pages' ends limit
+case_ 'admission on the second eviction' ends reuse
+case_ 'the reserve' ends reserve
+case_ 'tmpfs' ends tmpfs
+cases_done
