@@ -150,6 +150,7 @@ void tier_cached_page_free(struct tier_ns *ns, struct page *page);
 void tier_tramp_long_pin(void);
 asmlinkage unsigned int tier_hook_long_pin(struct folio *folio);
 void tier_long_pin_wait(void);
+bool tier_cached_poisoned(struct tier_ns *ns, unsigned long index);
 void tier_long_pin_exit(void);
 
 /* tiers.c */

@@ -78,6 +78,29 @@ int pmem_tier_long_pin_enable(struct pmem_tier_feature *feature)
 EXPORT_SYMBOL_GPL(pmem_tier_long_pin_enable);
 
 /**
+ * tier_cached_poisoned() - a page of the page cache has failed
+ * @ns: the tier
+ * @index: the page, marked bad
+ *
+ * Context: process context, may sleep.
+ * Return: true when nobody can come across it any more.
+ */
+bool tier_cached_poisoned(struct tier_ns *ns, unsigned long index)
+{
+	struct pmem_tier_client *soft;
+	bool handled = false;
+	int idx;
+
+	/* As for long pins: a client that is found stays. */
+	idx = srcu_read_lock(&long_pin_srcu);
+	soft = srcu_dereference(ns->soft, &long_pin_srcu);
+	if (soft)
+		handled = soft->poisoned(&ns->tier, index);
+	srcu_read_unlock(&long_pin_srcu, idx);
+	return handled;
+}
+
+/**
  * tier_long_pin_wait() - wait for those who may look at a client yet
  *
  * Context: process context, may sleep.

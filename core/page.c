@@ -54,11 +54,21 @@ out:
 	this_cpu_dec(ns->counts->lent);
 }
 
+static bool is_handled(struct tier_ns *ns, unsigned long pfn)
+{
+	unsigned long index = pfn - ns->tier.first_pfn;
+
+	/* In the guard areas and the memory map nothing is lent. */
+	return index < ns->tier.nr_pages &&
+	       pmem_tier_index_cached(&ns->tier, index) &&
+	       tier_cached_poisoned(ns, index);
+}
+
 /*
  * mm learned of an uncorrectable error. A page that isn't lent is nobody's in mm's
  * eyes: marking it is all there is to do, the client sees the mark when it reads.
- * For a lent page that isn't handled: -EOPNOTSUPP would have mm take anon_vma for
- * an address_space.
+ * A page of the page cache goes, and comes back from the disk. For a lent page that
+ * isn't handled: -EOPNOTSUPP would have mm take anon_vma for an address_space.
  */
 static int tier_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 			       unsigned long nr_pages, int mf_flags)
@@ -70,7 +80,8 @@ static int tier_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 	tier_pool_mark_bad(ns, PFN_PHYS(pfn) - ns->phys,
 			   (u64)nr_pages << PAGE_SHIFT);
 	for (i = 0; i < nr_pages; i++)
-		lent |= page_count(pfn_to_page(pfn + i)) != 0;
+		lent |= page_count(pfn_to_page(pfn + i)) &&
+			!is_handled(ns, pfn + i);
 	return lent ? -ENXIO : 0;
 }
 

@@ -163,6 +163,7 @@ void cx_targets_exit(void);
 int cx_drop_init(void);
 bool cx_drop(struct cx_tier *ct, unsigned long index, enum cx_how how);
 bool cx_drop_wait(struct cx_tier *ct, unsigned long index);
+bool cx_poisoned(struct pmem_tier *tier, unsigned long index);
 unsigned int cx_long_pin(struct pmem_tier *tier, struct folio *folio);
 
 /* reclaim.c */

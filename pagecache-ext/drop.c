@@ -216,3 +216,50 @@ unsigned int cx_long_pin(struct pmem_tier *tier, struct folio *folio)
 			return 0;
 	return 1;
 }
+
+/*
+ * What is written is lost: whoever has it mapped is killed when he looks at it, whoever syncs is
+ * told. As me_pagecache_dirty() has it.
+ */
+static bool lose(struct folio *folio)
+{
+	struct address_space *mapping = folio_mapping(folio);
+
+	if (!mapping || !mapping->a_ops->error_remove_folio)
+		return false;
+	SetPageHWPoison(&folio->page);
+	if (folio_mapped(folio))
+		static_call(cx_try_to_unmap)(folio, TTU_IGNORE_MLOCK |
+						    TTU_HWPOISON);
+	if (folio_mapped(folio))
+		return false;
+	mapping_set_error(mapping, -EIO);
+	return !mapping->a_ops->error_remove_folio(mapping, folio);
+}
+
+/**
+ * cx_poisoned() - a page has failed
+ * @tier: its tier
+ * @index: the page; it is marked bad and won't be used again
+ *
+ * One that is clean goes, and comes back from the disk when somebody looks.
+ *
+ * Context: process context, may sleep.
+ * Return: true when nobody can come across it any more.
+ */
+bool cx_poisoned(struct pmem_tier *tier, unsigned long index)
+{
+	struct cx_tier *ct = tier->priv[PMEM_TIER_CACHE];
+	struct folio *folio = get(ct, index, true);
+	bool gone;
+
+	if (!folio)
+		return !pmem_tier_index_cached(tier, index);
+	folio_wait_writeback(folio);
+	gone = take_out(ct, folio, CX_FORCE);
+	if (!gone && folio_test_dirty(folio))
+		gone = lose(folio);
+	folio_unlock(folio);
+	folio_put(folio);
+	return gone;
+}

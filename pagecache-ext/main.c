@@ -136,6 +136,7 @@ static struct pmem_tier_client client = {
 	.resume = tier_resume,
 	.remove = tier_remove,
 	.long_pin = cx_long_pin,
+	.poisoned = cx_poisoned,
 	.give_back = cx_give_back,
 	.low = cx_low,
 };

@@ -4,7 +4,7 @@
  */
 #define pr_fmt(fmt) "pmem_cachex: " fmt
 
-#include <linux/blkdev.h>
+#include <linux/fs.h>
 #include <linux/kdev_t.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
@@ -20,7 +20,7 @@
 /**
  * enum kind - what a target names
  * @FSTYPE: filesystems of a type
- * @SUPER: the filesystem on a block device
+ * @SUPER: one filesystem
  * @BDEV: a block device's own page cache
  */
 enum kind {
@@ -32,7 +32,7 @@ enum kind {
 /**
  * struct target - one word of the file "targets"
  * @kind: what it names
- * @dev: the device of SUPER and BDEV
+ * @dev: the number of SUPER (st_dev, mostly), the device of BDEV
  * @name: the type of FSTYPE
  */
 struct target {
@@ -66,7 +66,7 @@ static bool matches(const struct target *t, const struct inode *inode,
 	case FSTYPE:
 		return !bdev && !strcmp(t->name, sb->s_type->name);
 	case SUPER:
-		return !bdev && sb->s_bdev && sb->s_bdev->bd_dev == t->dev;
+		return !bdev && sb->s_dev == t->dev;
 	case BDEV:
 		return bdev && inode->i_rdev == t->dev;
 	}
@@ -167,7 +167,7 @@ int cx_targets_set(const char *buf)
 		new->nr++;
 		err = parse(&new->target[new->nr - 1], word);
 		if (err) {
-			pr_err("targets: \"%.40s\" not accepted: expected a filesystem's type (ext4), MAJOR:MINOR of a filesystem's device, or bdev:MAJOR:MINOR of a block device\n",
+			pr_err("targets: \"%.40s\" not accepted: expected a filesystem's type (ext4), MAJOR:MINOR of a filesystem, or bdev:MAJOR:MINOR of a block device\n",
 			       word);
 			break;
 		}

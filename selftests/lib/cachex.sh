@@ -11,7 +11,10 @@ CX=/sys/kernel/pmem_cachex
 cx() { cat "$CX/$1"; }
 
 # majmin DEVICE
-majmin() { printf '%d:%d\n' $(stat -c '0x%t 0x%T' "$1"); }
+majmin() { echo $(($(stat -c '0x%t' "$1"))):$(($(stat -c '0x%T' "$1"))); }
+
+# The number of the filesystem at MNT
+fs_number() { findmnt -n -o MAJ:MIN $MNT | tr -d ' '; }
 
 # cachex TARGETS [NAMESPACE...]: both modules, and what is to take part
 cachex()

@@ -25,14 +25,15 @@ finish()
 {
 	reads_as_ref
 	if [[ $FS == bdev ]]; then
-		unload pmem_cachex
-		blockdev --flushbufs "$DISK"
+		_write $CX/enabled 0
+		rmmod pmem_cachex
+		exec {DISK_FD}<&-
 		reads_as_ref
 		return
 	fi
 	fs_off
 	loop_until 5 same "pages stored after umount" "$(cx stored_pages)" 0
-	unload pmem_cachex
+	rmmod pmem_cachex
 	fs_check
 	mount -t "$FS" "$DISK" $MNT
 	reads_as_ref
@@ -45,9 +46,11 @@ on()
 	FS=$1
 	if [[ $FS == bdev ]]; then
 		cachex "bdev:$(majmin "$DISK")"
+		# the last one who closes it drops its page cache
+		exec {DISK_FD}<"$DISK"
 	else
 		fs_on "$FS"
-		cachex "$FS"
+		cachex "$(fs_number)"
 	fi
 	file_in_pmem
 	num "pages in pmem" "$(cx stored_pages)" -ge $((PAGES * 9 / 10))
@@ -58,8 +61,8 @@ on()
 # both CMD [ARG...]: to FILE and REF; the word FILE stands for it
 both()
 {
-	"${@/#FILE/$FILE}"
-	"${@/#FILE/$REF}"
+	"${@//FILE/$FILE}"
+	"${@//FILE/$REF}"
 }
 
 io() { xfs_io -c "$1" "$FILE" >/dev/null; }

@@ -15,7 +15,7 @@ on()
 {
 	FS=$1
 	fs_on "$FS"
-	cachex "$FS"
+	cachex "$(fs_number)"
 	file_in_pmem
 	num "pages in pmem" "$(cx stored_pages)" -ge $((PAGES * 9 / 10))
 	"${@:2}"
@@ -30,6 +30,7 @@ on()
 # hold KIND PAGE COUNT [dirty]: sets HOLD_PID, HELD (what it said)
 hold()
 {
+	# shellcheck disable=SC2153 # coproc sets HOLDER_PID
 	coproc HOLDER { exec "$PROGS/filehold" "$1" "$FILE" "${@:2}"; }
 	HOLD_PID=$HOLDER_PID
 	HOLD_IN=${HOLDER[1]}
@@ -98,7 +99,7 @@ module_gone()
 	same "unbind" "$(writing "$ND/drivers/pmem_tier/unbind" "$BIG")" EBUSY
 	cmp "$FILE" $REF
 	# it takes them over again
-	modprobe pmem_cachex
+	modprobe pmem_cachex targets="$(fs_number)"
 	same "pages in pmem" "$(cx stored_pages)" 16
 	rmmod pmem_cachex
 	let_go

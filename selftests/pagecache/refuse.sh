@@ -31,7 +31,16 @@ not_taken()
 no_target() { on ''; not_taken target; }
 other_target() { on 'xfs btrfs 8:0 bdev:8:0'; not_taken target; }
 not_its_bdev() { on "bdev:$(majmin "$DISK")"; cmp "$FILE" $REF; num "rejected_target" "$(cx rejected_target)" -ge $((PAGES * 9 / 10)); }
-by_type() { on 'xfs,ext4'; taken; }
+by_type()
+{
+	on 'xfs,ext4'
+	taken
+	# some of it may be the root's
+	fs_off
+	_write $CX/enabled 0
+}
+
+
 by_device() { on "$(majmin "$DISK")"; taken; }
 
 target_words()
@@ -67,7 +76,7 @@ other_words()
 encrypted()
 {
 	fs_on ext4 -O encrypt
-	cachex "$(majmin "$DISK")"
+	cachex "$(fs_number)"
 	mkdir $MNT/dir
 	"$PROGS/fscrypt" $MNT/dir || skip 'this kernel has no fscrypt'
 	_write $CX/drop 1
@@ -86,16 +95,16 @@ encrypted()
 swapfile()
 {
 	fs_on ext4
-	cachex "$(majmin "$DISK")"
+	cachex "$(fs_number)"
 	FILE=$MNT/swap
 	dd if=/dev/zero of="$FILE" bs=4k count=$PAGES status=none
 	chmod 600 "$FILE"
 	mkswap -q "$FILE"
+	cp "$FILE" $REF
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 	swapon "$FILE"
 	at_exit swap_file_off
-	cp "$FILE" $REF
 	limited f max
 	evict
 	not_taken swapfile
@@ -107,7 +116,7 @@ swap_file_off() { ! grep -q "^$FILE " /proc/swaps || swapoff "$FILE"; }
 off()
 {
 	fs_on ext4
-	cachex "$(majmin "$DISK")"
+	cachex "$(fs_number)"
 	_write $CX/admission off
 	file_in_pmem
 	not_taken admission
@@ -123,7 +132,7 @@ off()
 limit()
 {
 	fs_on ext4
-	cachex "$(majmin "$DISK")"
+	cachex "$(fs_number)"
 	_write $CX/max_pages 300
 	file_in_pmem
 	num "pages in pmem" "$(cx stored_pages)" -ge 250
@@ -136,7 +145,7 @@ limit()
 reuse()
 {
 	fs_on ext4
-	cachex "$(majmin "$DISK")"
+	cachex "$(fs_number)"
 	_write $CX/admission reuse
 	file_in_pmem
 	num "puts the first time" "$(cx puts)" -le $((PAGES / 20))

@@ -36,12 +36,14 @@ set_up()
 	at_exit rm -rf $MODEL
 	if [[ $1 == bdev ]]; then
 		FS=bdev
-		cachex "bdev:$(majmin "$DISK")"
+		TARGET=bdev:$(majmin "$DISK")
+		cachex "$TARGET"
 		# Its writers aren't held up by what their cgroup has dirty: they'd be killed.
 		limited t 64M
 	else
 		fs_on "$@"
-		cachex "$1"
+		TARGET=$(fs_number)
+		cachex "$TARGET"
 		limited t 16M
 	fi
 }
@@ -108,7 +110,7 @@ reload()
 {
 	PUTS=$((PUTS + $(cx puts)))
 	rmmod pmem_cachex
-	modprobe pmem_cachex "targets=$FS"
+	modprobe pmem_cachex "targets=$TARGET"
 	_write $CX/admission all
 }
 
