@@ -49,6 +49,7 @@ enum cx_reject {
  * @CX_PUTS: evicted to pmem
  * @CX_RECLAIMED: dropped because they were cold and room was needed
  * @CX_GIVEN_BACK: dropped because swap found the pool empty
+ * @CX_SMALL: dropped because memory was short and they are all that keeps an inode there
  * @CX_REJECTS: the first of those that weren't taken, by enum cx_reject
  * @CX_NR_STATS: number of them
  */
@@ -56,6 +57,7 @@ enum cx_stat {
 	CX_PUTS,
 	CX_RECLAIMED,
 	CX_GIVEN_BACK,
+	CX_SMALL,
 	CX_REJECTS,
 	CX_NR_STATS = CX_REJECTS + CX_NR_REJECTS,
 };
@@ -76,6 +78,7 @@ static inline void cx_count(enum cx_stat stat, long n)
  * @tier: the tier
  * @node: on the list of tiers, under cx_lock
  * @hand: where reclaim goes on; a hint
+ * @small_hand: the same for pages of small files
  * @pause_until: reclaim found nothing: no use in looking again before this (jiffies)
  * @reclaim: keeps the reserve free
  */
@@ -83,6 +86,7 @@ struct cx_tier {
 	struct pmem_tier *tier;
 	struct list_head node;
 	unsigned long hand;
+	unsigned long small_hand;
 	unsigned long pause_until;
 	struct work_struct reclaim;
 };
@@ -162,6 +166,8 @@ void cx_targets_exit(void);
 /* drop.c */
 int cx_drop_init(void);
 bool cx_drop(struct cx_tier *ct, unsigned long index, enum cx_how how);
+bool cx_drop_if_small(struct cx_tier *ct, unsigned long index,
+		      unsigned long pages);
 bool cx_drop_wait(struct cx_tier *ct, unsigned long index);
 bool cx_poisoned(struct pmem_tier *tier, unsigned long index);
 unsigned int cx_long_pin(struct pmem_tier *tier, struct folio *folio);
@@ -170,7 +176,12 @@ unsigned int cx_long_pin(struct pmem_tier *tier, struct folio *folio);
 void cx_reclaim_work(struct work_struct *work);
 void cx_low(struct pmem_tier *tier);
 bool cx_give_back(struct pmem_tier *tier);
+bool cx_drop_small(struct cx_tier *ct, unsigned long pages);
 unsigned long cx_drain(struct cx_tier *ct);
+
+/* small.c */
+int cx_small_init(void);
+void cx_small_exit(void);
 
 /* sysfs.c */
 int cx_sysfs_init(void);

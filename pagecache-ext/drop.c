@@ -51,13 +51,12 @@ static struct folio *get(struct cx_tier *ct, unsigned long index, bool wait)
 {
 	struct folio *folio = page_folio(pmem_tier_index_page(ct->tier, index));
 
+	/* Pairs with cx_drop_init(). */
 	if (!smp_load_acquire(&ready) || !folio_try_get(folio))
 		return NULL;
 	if (!pmem_tier_index_cached(ct->tier, index))
 		goto put;
-	if (wait)
-		folio_lock(folio);
-	else if (!folio_trylock(folio))
+	if (wait ? folio_lock_killable(folio) : !folio_trylock(folio))
 		goto put;
 	return folio;
 put:
@@ -130,6 +129,32 @@ bool cx_drop(struct cx_tier *ct, unsigned long index, enum cx_how how)
 	if (!folio)
 		return false;
 	dropped = take_out(ct, folio, how);
+	folio_unlock(folio);
+	folio_put(folio);
+	return dropped;
+}
+
+/**
+ * cx_drop_if_small() - drop a page of a small file, if it isn't in use
+ * @ct: its tier
+ * @index: the page, which may be something else by now
+ * @pages: a file is small that has so many pages in the page cache, or fewer
+ *
+ * Context: any with interrupts enabled.
+ * Return: true when it was dropped.
+ */
+bool cx_drop_if_small(struct cx_tier *ct, unsigned long index,
+		      unsigned long pages)
+{
+	struct folio *folio = get(ct, index, false);
+	struct address_space *mapping;
+	bool dropped;
+
+	if (!folio)
+		return false;
+	mapping = folio_mapping(folio);
+	dropped = mapping && READ_ONCE(mapping->nrpages) <= pages &&
+		  take_out(ct, folio, CX_QUICK);
 	folio_unlock(folio);
 	folio_put(folio);
 	return dropped;

@@ -37,9 +37,6 @@
 /* How many puts of a CPU may go by between two looks at max_pages. */
 #define LIMIT_EVERY	16
 
-/* mm/internal.h; not exported, found by name */
-void workingset_update_node(struct xa_node *node);
-
 static struct list_lru *shadow_nodes;
 
 static struct pmem_tier_hook evict_hook = {
@@ -48,7 +45,13 @@ static struct pmem_tier_hook evict_hook = {
 };
 
 DEFINE_STATIC_CALL_NULL(cx_remove_folio, __filemap_remove_folio);
-DEFINE_STATIC_CALL_NULL(cx_page_node_update, workingset_update_node);
+
+/* What workingset_update_node() looks like, which mm keeps to itself. */
+static void update_nothing(struct xa_node *node)
+{
+}
+
+DEFINE_STATIC_CALL(cx_page_node_update, update_nothing);
 
 unsigned long cx_max_pages;
 static DEFINE_PER_CPU(unsigned int, puts_to_go);

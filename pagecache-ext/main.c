@@ -263,13 +263,18 @@ static int __init pmem_cachex_init(void)
 	err = pmem_tier_register_client(&client);
 	if (err)
 		goto out_sysfs;
-	err = register_pm_notifier(&pm_notifier);
+	err = cx_small_init();
 	if (err)
 		goto out_client;
+	err = register_pm_notifier(&pm_notifier);
+	if (err)
+		goto out_small;
 	/* If this kernel can't, "features" says why; all else is there. */
 	cx_enable();
 	return 0;
 
+out_small:
+	cx_small_exit();
 out_client:
 	pmem_tier_unregister_client(&client);
 out_sysfs:
@@ -289,6 +294,7 @@ out_stats:
 static void __exit pmem_cachex_exit(void)
 {
 	unregister_pm_notifier(&pm_notifier);
+	cx_small_exit();
 	/* Files first: they can enable it. */
 	cx_sysfs_exit();
 	cx_disable();

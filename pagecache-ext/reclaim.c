@@ -20,19 +20,24 @@
 #define DRAIN_TRIES	20
 #define DRAIN_PAUSE	(HZ / 10)
 
-/* The hand's next page, or -1 when the page cache has none. */
-static long next(struct cx_tier *ct)
+/* A hand's next page, or -1 when the page cache has none. */
+static long next_of(struct cx_tier *ct, unsigned long *hand)
 {
 	unsigned long nr = ct->tier->nr_pages;
 	unsigned long index;
 
-	index = pmem_tier_next_cached(ct->tier, min(READ_ONCE(ct->hand), nr));
+	index = pmem_tier_next_cached(ct->tier, min(READ_ONCE(*hand), nr));
 	if (index >= nr)
 		index = pmem_tier_next_cached(ct->tier, 0);
 	if (index >= nr)
 		return -1;
-	WRITE_ONCE(ct->hand, index + 1);
+	WRITE_ONCE(*hand, index + 1);
 	return index;
+}
+
+static long next(struct cx_tier *ct)
+{
+	return next_of(ct, &ct->hand);
 }
 
 /* How many pages should be free when reclaim is done. */
@@ -115,6 +120,24 @@ bool cx_give_back(struct pmem_tier *tier)
 		}
 	}
 	return false;
+}
+
+/**
+ * cx_drop_small() - look at one page, and drop it if its file is small
+ * @ct: the tier
+ * @pages: what small is
+ *
+ * Context: any with interrupts enabled; @ct stays.
+ * Return: true when it was dropped.
+ */
+bool cx_drop_small(struct cx_tier *ct, unsigned long pages)
+{
+	long index = next_of(ct, &ct->small_hand);
+
+	if (index < 0 || !cx_drop_if_small(ct, index, pages))
+		return false;
+	cx_count(CX_SMALL, 1);
+	return true;
 }
 
 /* Drop all that isn't in use. */

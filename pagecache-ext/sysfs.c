@@ -145,6 +145,7 @@ static struct kobj_attribute _name##_attr = __ATTR_RO(_name)
 CX_STAT_ATTR(puts, CX_PUTS);
 CX_STAT_ATTR(reclaimed, CX_RECLAIMED);
 CX_STAT_ATTR(given_back, CX_GIVEN_BACK);
+CX_STAT_ATTR(small_dropped, CX_SMALL);
 CX_STAT_ATTR(rejected_target, CX_REJECTS + CX_REJECT_TARGET);
 CX_STAT_ATTR(rejected_encrypted, CX_REJECTS + CX_REJECT_ENCRYPTED);
 CX_STAT_ATTR(rejected_dax, CX_REJECTS + CX_REJECT_DAX);
@@ -175,6 +176,7 @@ static struct attribute *cx_attrs[] = {
 	&puts_attr.attr,
 	&reclaimed_attr.attr,
 	&given_back_attr.attr,
+	&small_dropped_attr.attr,
 	&rejected_target_attr.attr,
 	&rejected_encrypted_attr.attr,
 	&rejected_dax_attr.attr,

@@ -14,7 +14,7 @@ cx() { cat "$CX/$1"; }
 majmin() { echo $(($(stat -c '0x%t' "$1"))):$(($(stat -c '0x%T' "$1"))); }
 
 # The number of the filesystem at MNT
-fs_number() { findmnt -n -o MAJ:MIN $MNT | tr -d ' '; }
+fs_number() { findmnt -n -o MAJ:MIN "$MNT" | tr -d ' '; }
 
 # cachex TARGETS [NAMESPACE...]: both modules, and what is to take part
 cachex()
@@ -48,12 +48,12 @@ fs_on()
 	xfs)	mkfs.xfs -q -f "${@:2}" "$DISK" ;;
 	btrfs)	mkfs.btrfs -q -f "${@:2}" "$DISK" >/dev/null ;;
 	esac
-	mkdir -p $MNT
-	mount -t "$1" "$DISK" $MNT
+	mkdir -p "$MNT"
+	mount -t "$1" "$DISK" "$MNT"
 	at_exit fs_off
 }
 
-fs_off() { ! mountpoint -q $MNT || umount $MNT; }
+fs_off() { ! mountpoint -q "$MNT" || umount "$MNT"; }
 
 # fs_check: unmount, and have the filesystem's own tool look at it
 fs_check()
@@ -76,13 +76,13 @@ file_in_pmem()
 {
 	limited f max
 	FILE=$MNT/file
-	head -c $((PAGES * 4096)) /dev/urandom >$REF
-	at_exit rm -f $REF
+	head -c $((PAGES * 4096)) /dev/urandom >"$REF"
+	at_exit rm -f "$REF"
 	if [[ $FS == bdev ]]; then
 		FILE=$DISK
-		dd if=$REF of="$DISK" bs=1M conv=notrunc status=none
+		dd if="$REF" of="$DISK" bs=1M conv=notrunc status=none
 	else
-		cp $REF "$FILE"
+		cp "$REF" "$FILE"
 	fi
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
@@ -92,7 +92,7 @@ file_in_pmem()
 # Read the file, which it takes to be charged for it, and have it reclaimed
 evict()
 {
-	cg_run "$CG" cat "$FILE" | head -c $((PAGES * 4096)) | cmp - $REF ||
+	cg_run "$CG" cat "$FILE" | head -c $((PAGES * 4096)) | cmp - "$REF" ||
 		fail "what is read isn't what was written"
 	reclaim
 }

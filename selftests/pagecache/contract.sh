@@ -14,10 +14,10 @@ need_disk
 # reads_as_ref: FILE is what REF is, now, and from the disk
 reads_as_ref()
 {
-	head -c "$(stat -c %s $REF)" "$FILE" | cmp - $REF || fail "wrong data"
-	[[ $FS == bdev ]] || same "size" "$(stat -c %s "$FILE")" "$(stat -c %s $REF)"
+	head -c "$(stat -c %s "$REF")" "$FILE" | cmp - "$REF" || fail "wrong data"
+	[[ $FS == bdev ]] || same "size" "$(stat -c %s "$FILE")" "$(stat -c %s "$REF")"
 	sync "$FILE"
-	head -c "$(stat -c %s $REF)" "$FILE" | cmp - $REF || fail "wrong data after sync"
+	head -c "$(stat -c %s "$REF")" "$FILE" | cmp - "$REF" || fail "wrong data after sync"
 }
 
 # finish: the same without our modules, and after a look at the filesystem
@@ -35,7 +35,7 @@ finish()
 	loop_until 5 same "pages stored after umount" "$(cx stored_pages)" 0
 	rmmod pmem_cachex
 	fs_check
-	mount -t "$FS" "$DISK" $MNT
+	mount -t "$FS" "$DISK" "$MNT"
 	reads_as_ref
 	fs_off
 }
@@ -105,14 +105,14 @@ direct_write()
 {
 	head -c 65536 /dev/urandom >/tmp/piece
 	dd if=/tmp/piece of="$FILE" bs=64k seek=3 conv=notrunc oflag=direct status=none
-	dd if=/tmp/piece of=$REF bs=64k seek=3 conv=notrunc status=none
+	dd if=/tmp/piece of="$REF" bs=64k seek=3 conv=notrunc status=none
 }
 
 # Not of the file is in the page cache, all of it is what it was before
 direct_read()
 {
 	write_to
-	dd if="$FILE" bs=64k count=64 iflag=direct status=none | cmp - $REF
+	dd if="$FILE" bs=64k count=64 iflag=direct status=none | cmp - "$REF"
 }
 
 shrink_and_grow()
@@ -126,29 +126,29 @@ punch()
 	both fallocate -p -o 8192 -l 100000 FILE
 	both fallocate -p -o 1000001 -l 5 FILE
 	[[ $FS == btrfs ]] || io 'fzero 2000000 70000'
-	[[ $FS == btrfs ]] || xfs_io -c 'pwrite -S 0 2000000 70000' $REF >/dev/null
+	[[ $FS == btrfs ]] || xfs_io -c 'pwrite -S 0 2000000 70000' "$REF" >/dev/null
 }
 
 collapse()
 {
 	[[ $FS != btrfs ]] || skip 'btrfs has none'
 	io 'fcollapse 40960 409600'
-	{ head -c 40960 $REF; tail -c +$((450560 + 1)) $REF; } >/tmp/piece
-	mv /tmp/piece $REF
+	{ head -c 40960 "$REF"; tail -c +$((450560 + 1)) "$REF"; } >/tmp/piece
+	mv /tmp/piece "$REF"
 	io 'finsert 8192 4096'
-	{ head -c 8192 $REF; head -c 4096 /dev/zero; tail -c +8193 $REF; } >/tmp/piece
-	mv /tmp/piece $REF
+	{ head -c 8192 "$REF"; head -c 4096 /dev/zero; tail -c +8193 "$REF"; } >/tmp/piece
+	mv /tmp/piece "$REF"
 }
 
 # The clone shares blocks, not pages: what is written to either is only its own
 reflink()
 {
 	[[ $FS != ext4 ]] || skip 'ext4 has none'
-	cp --reflink=always "$FILE" $MNT/clone
-	cp $REF /tmp/clone
+	cp --reflink=always "$FILE" "$MNT/clone"
+	cp "$REF" /tmp/clone
 	write_to
-	cmp $MNT/clone /tmp/clone
-	dd if=/dev/urandom of=$MNT/clone bs=4096 seek=9 count=100 conv=notrunc status=none
+	cmp "$MNT/clone" /tmp/clone
+	dd if=/dev/urandom of="$MNT/clone" bs=4096 seek=9 count=100 conv=notrunc status=none
 	rm /tmp/clone
 }
 
@@ -160,8 +160,8 @@ reuse()
 	for i in 1 2 3; do
 		rm "$FILE"
 		sync
-		head -c $((PAGES * 4096)) /dev/urandom >$REF
-		cp $REF "$FILE"
+		head -c $((PAGES * 4096)) /dev/urandom >"$REF"
+		cp "$REF" "$FILE"
 		reads_as_ref
 		evict
 	done
@@ -169,30 +169,30 @@ reuse()
 
 remount()
 {
-	mount -o remount,ro $MNT
+	mount -o remount,ro "$MNT"
 	reads_as_ref
-	mount -o remount,rw $MNT
+	mount -o remount,rw "$MNT"
 	write_to
 	fs_off
 	loop_until 5 same "pages stored after umount" "$(cx stored_pages)" 0
-	mount -t "$FS" "$DISK" $MNT
+	mount -t "$FS" "$DISK" "$MNT"
 }
 
 execute()
 {
-	cp /bin/sha256sum $MNT/prog
+	cp /bin/sha256sum "$MNT/prog"
 	sync
 	FILE=$MNT/prog
-	cg_run "$CG" $MNT/prog $REF
+	cg_run "$CG" "$MNT/prog" "$REF"
 	reclaim
-	same "output" "$($MNT/prog <$REF)" "$(sha256sum <$REF)"
+	same "output" "$("$MNT/prog" <"$REF")" "$(sha256sum <"$REF")"
 	FILE=$MNT/file
 }
 
 copy_of_it()
 {
-	cp --reflink=never "$FILE" $MNT/copy
-	cmp $MNT/copy $REF
+	cp --reflink=never "$FILE" "$MNT/copy"
+	cmp "$MNT/copy" "$REF"
 }
 
 # Dirty in pmem when it is turned off
@@ -217,7 +217,7 @@ held_in_pipe()
 	same "holder" "$line" held
 	if [[ $FS == bdev ]]; then
 		dd if=/dev/zero of="$FILE" bs=4096 seek=8 count=16 oflag=direct conv=notrunc status=none
-		dd if=/dev/zero of=$REF bs=4096 seek=8 count=16 conv=notrunc status=none
+		dd if=/dev/zero of="$REF" bs=4096 seek=8 count=16 conv=notrunc status=none
 	else
 		both truncate -s 0 FILE
 	fi

@@ -21,7 +21,7 @@ on()
 	"${@:2}"
 	cp "$FILE" /tmp/is
 	fs_check
-	mount -t "$FS" "$DISK" $MNT
+	mount -t "$FS" "$DISK" "$MNT"
 	cmp "$FILE" /tmp/is
 	rm /tmp/is
 	fs_off
@@ -30,11 +30,9 @@ on()
 # hold KIND PAGE COUNT [dirty]: sets HOLD_PID, HELD (what it said)
 hold()
 {
-	# shellcheck disable=SC2153 # coproc sets HOLDER_PID
-	coproc HOLDER { exec "$PROGS/filehold" "$1" "$FILE" "${@:2}"; }
-	HOLD_PID=$HOLDER_PID
-	HOLD_IN=${HOLDER[1]}
-	read -r HELD <&"${HOLDER[0]}"
+	coproc HOLD { exec "$PROGS/filehold" "$1" "$FILE" "${@:2}"; }
+	HOLD_IN=${HOLD[1]}
+	read -r HELD <&"${HOLD[0]}"
 }
 
 let_go()
@@ -97,13 +95,13 @@ module_gone()
 	rmmod pmem_cachex
 	same "cache_pages" "$(tier_stat "$BIG" cache_pages)" 16
 	same "unbind" "$(writing "$ND/drivers/pmem_tier/unbind" "$BIG")" EBUSY
-	cmp "$FILE" $REF
+	cmp "$FILE" "$REF"
 	# it takes them over again
 	modprobe pmem_cachex targets="$(fs_number)"
 	same "pages in pmem" "$(cx stored_pages)" 16
 	rmmod pmem_cachex
 	let_go
-	cmp "$FILE" $REF
+	cmp "$FILE" "$REF"
 	truncate -s 0 "$FILE"
 	idle "$BIG"
 }

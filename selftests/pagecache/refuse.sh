@@ -30,7 +30,7 @@ not_taken()
 
 no_target() { on ''; not_taken target; }
 other_target() { on 'xfs btrfs 8:0 bdev:8:0'; not_taken target; }
-not_its_bdev() { on "bdev:$(majmin "$DISK")"; cmp "$FILE" $REF; num "rejected_target" "$(cx rejected_target)" -ge $((PAGES * 9 / 10)); }
+not_its_bdev() { on "bdev:$(majmin "$DISK")"; cmp "$FILE" "$REF"; num "rejected_target" "$(cx rejected_target)" -ge $((PAGES * 9 / 10)); }
 by_type()
 {
 	on 'xfs,ext4'
@@ -77,19 +77,19 @@ encrypted()
 {
 	fs_on ext4 -O encrypt
 	cachex "$(fs_number)"
-	mkdir $MNT/dir
-	"$PROGS/fscrypt" $MNT/dir || skip 'this kernel has no fscrypt'
+	mkdir "$MNT/dir"
+	"$PROGS/fscrypt" "$MNT/dir" || skip 'this kernel has no fscrypt'
 	_write $CX/drop 1
 	limited f max
-	head -c $((PAGES * 4096)) /dev/urandom >$REF
-	at_exit rm -f $REF
+	head -c $((PAGES * 4096)) /dev/urandom >"$REF"
+	at_exit rm -f "$REF"
 	FILE=$MNT/dir/file
-	cp $REF "$FILE"
+	cp "$REF" "$FILE"
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 	evict
 	not_taken encrypted
-	cmp "$FILE" $REF
+	cmp "$FILE" "$REF"
 }
 
 swapfile()
@@ -100,7 +100,7 @@ swapfile()
 	dd if=/dev/zero of="$FILE" bs=4k count=$PAGES status=none
 	chmod 600 "$FILE"
 	mkswap -q "$FILE"
-	cp "$FILE" $REF
+	cp "$FILE" "$REF"
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 	swapon "$FILE"
@@ -138,7 +138,7 @@ limit()
 	num "pages in pmem" "$(cx stored_pages)" -ge 250
 	num "pages in pmem" "$(cx stored_pages)" -le $((300 + 16 * $(nproc) + 64))
 	num "rejected_limit" "$(cx rejected_limit)" -gt 0
-	cmp "$FILE" $REF
+	cmp "$FILE" "$REF"
 }
 
 # Only what is evicted a second time
@@ -152,12 +152,12 @@ reuse()
 	evict
 	taken
 	# a scan leaves it alone
-	dd if=/dev/zero of=$MNT/scan bs=1M count=100 status=none
+	dd if=/dev/zero of="$MNT/scan" bs=1M count=100 status=none
 	sync
-	cg_run "$CG" cat $MNT/scan >/dev/null
+	cg_run "$CG" cat "$MNT/scan" >/dev/null
 	reclaim
 	num "puts" "$(cx puts)" -le $((PAGES + 25600 / 20))
-	cmp "$FILE" $REF
+	cmp "$FILE" "$REF"
 }
 
 # The cache leaves the reserve alone, and cold pages make room for others
@@ -171,13 +171,13 @@ reserve()
 	reserve=$((total - 4000))
 	_write "$TIER/$BIG/reserve_pages" $reserve
 	cachex ext4
-	dd if=/dev/urandom of=$MNT/big bs=1M count=60 status=none
-	sha1sum <$MNT/big >/tmp/sum
+	dd if=/dev/urandom of="$MNT/big" bs=1M count=60 status=none
+	sha1sum <"$MNT/big" >/tmp/sum
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 	limited f 20M
 	for _ in 1 2 3; do
-		cg_run "$CG" sha1sum <$MNT/big | cmp - /tmp/sum
+		cg_run "$CG" sha1sum <"$MNT/big" | cmp - /tmp/sum
 	done
 	num "free pages" "$(tier_stat "$BIG" free_pages)" -ge $reserve
 	num "puts" "$(cx puts)" -gt 4000
@@ -190,12 +190,44 @@ tmpfs()
 {
 	fs_on ext4
 	cachex tmpfs
-	umount $MNT
-	mount -t tmpfs tmpfs $MNT
+	umount "$MNT"
+	mount -t tmpfs tmpfs "$MNT"
 	limited f max
-	cg_run "$CG" dd if=/dev/urandom of=$MNT/file bs=1M count=4 status=none
+	cg_run "$CG" dd if=/dev/urandom of="$MNT/file" bs=1M count=4 status=none
 	reclaim
 	same "puts" "$(cx puts)" 0
+}
+
+# Small files must not keep their inodes in memory
+small_files()
+{
+	local i
+
+	fs_on ext4 -N 5000
+	cachex "$(fs_number)"
+	limited f max
+	mkdir "$MNT/d"
+	for i in {1..2000}; do
+		echo "$i" >"$MNT/d/$i"
+	done
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	cg_run "$CG" cat "$MNT"/d/* >/tmp/all
+	reclaim
+	num "pages in pmem" "$(cx stored_pages)" -ge 1800
+	# what inodes, too, are freed by
+	echo 2 >/proc/sys/vm/drop_caches
+	num "small_dropped" "$(cx small_dropped)" -ge 1800
+	num "pages in pmem" "$(cx stored_pages)" -le 200
+	cat "$MNT"/d/* | cmp - /tmp/all
+	# a large one stays
+	dd if=/dev/urandom of="$MNT/large" bs=1M count=4 status=none
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	cg_run "$CG" cat "$MNT/large" >/dev/null
+	reclaim
+	echo 2 >/proc/sys/vm/drop_caches
+	taken
 }
 
 # ends FUNCTION: unmounted, so that all comes back
@@ -219,4 +251,5 @@ case_ 'max_pages' ends limit
 case_ 'admission on the second eviction' ends reuse
 case_ 'the reserve' ends reserve
 case_ 'tmpfs' ends tmpfs
+case_ 'small files' ends small_files
 cases_done

@@ -21,10 +21,10 @@ full_of_cache()
 	swap_on "$DEV"
 	modprobe pmem_cachex targets="$(fs_number)"
 	at_exit unload pmem_cachex
-	grep -qx 'cachex: on' $TIER/features || skip "this kernel can't: $(<$TIER/features)"
+	same "enabled" "$(cx enabled)" 1
 	_write $CX/admission all
-	dd if=/dev/urandom of=$MNT/big bs=1M count=$MB status=none
-	sha1sum <$MNT/big >/tmp/sum
+	dd if=/dev/urandom of="$MNT/big" bs=1M count=$MB status=none
+	sha1sum <"$MNT/big" >/tmp/sum
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 	limited f 20M
@@ -33,7 +33,7 @@ full_of_cache()
 	num "cache_pages" "$(tier_stat "$BIG" cache_pages)" -gt $(($(tier_stat "$BIG" total_pages) * 7 / 10))
 }
 
-read_file() { cg_run "$READERS" sha1sum <$MNT/big | cmp - /tmp/sum; }
+read_file() { cg_run "$READERS" sha1sum <"$MNT/big" | cmp - /tmp/sum; }
 
 finish()
 {
@@ -76,8 +76,8 @@ both_at_once()
 		tell a fill a $i random
 		tell a verify a
 	done
-	kill $reader
-	wait $reader 2>/dev/null || :
+	kill "$reader"
+	wait "$reader" 2>/dev/null || :
 	[[ ! -e /tmp/wrong ]] || fail "wrong data in the file"
 	puppets_end
 	read_file

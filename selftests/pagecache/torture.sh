@@ -25,7 +25,7 @@ where()
 	if [[ $FS == bdev ]]; then
 		echo --bdev "$DISK"
 	else
-		echo --dir $MNT
+		echo --dir "$MNT"
 	fi
 }
 
@@ -59,7 +59,7 @@ start()
 
 finish()
 {
-	wait $PID || fail "torture: status $?"
+	wait "$PID" || fail "torture: status $?"
 	num "puts" $((PUTS + $(cx puts))) -gt 100
 	[[ $FS == bdev ]] || fs_off
 	rmmod pmem_cachex
@@ -67,7 +67,7 @@ finish()
 	unload pmem_tier
 	if [[ $FS != bdev ]]; then
 		fs_check
-		mount -t $FS "$DISK" $MNT
+		mount -t "$FS" "$DISK" "$MNT"
 	fi
 	# shellcheck disable=SC2046 # two words
 	"$PROGS/filetorture" $(where) --check $MODEL --threads $THREADS --mib $MIB
@@ -88,7 +88,7 @@ disturbed()
 
 	set_up "$1"
 	start
-	while kill -0 $PID 2>/dev/null; do
+	while kill -0 "$PID" 2>/dev/null; do
 		"${@:2}"
 		rounds=$((rounds + 1))
 	done

@@ -2,7 +2,8 @@
 /*
  * All that can be done to a file, at random, checked byte for byte against a model.
  *
- *	filetorture --dir DIR | --bdev DEVICE [--save DIR] [--ops N] [--seed N] [--threads N] [--mib N]
+ *	filetorture --dir DIR | --bdev DEVICE [--save DIR] [--ops N] [--seed N]
+ *		    [--threads N] [--mib N]
  *	filetorture --dir DIR | --bdev DEVICE --check DIR [--threads N] [--mib N]
  *
  * Each thread has a file (or a part of the device) of its own. The model is a version for each 64
@@ -604,10 +605,13 @@ static void model_io(struct file *f, const char *where, bool out)
 	file = fopen(path, out ? "w" : "r");
 	if (!file)
 		die(f, path);
-	if (out ? fwrite(&f->size, sizeof(f->size), 1, file) != 1 ||
-		  fwrite(f->model, sizeof(*f->model), n, file) != n :
-		  fread(&f->size, sizeof(f->size), 1, file) != 1 ||
-		  fread(f->model, sizeof(*f->model), n, file) != n)
+	if (out)
+		n -= fwrite(&f->size, sizeof(f->size), 1, file) == 1 ?
+		     fwrite(f->model, sizeof(*f->model), n, file) : 0;
+	else
+		n -= fread(&f->size, sizeof(f->size), 1, file) == 1 ?
+		     fread(f->model, sizeof(*f->model), n, file) : 0;
+	if (n)
 		die(f, path);
 	if (fclose(file))
 		die(f, path);
@@ -689,15 +693,32 @@ int main(int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
-		case 'd': dir = optarg; break;
-		case 'b': bdev = optarg; break;
-		case 's': save = optarg; break;
-		case 'c': check_dir = optarg; break;
-		case 'o': ops = strtoul(optarg, NULL, 0); break;
-		case 'r': seed = strtoul(optarg, NULL, 0); break;
-		case 't': threads = strtoul(optarg, NULL, 0); break;
-		case 'm': mib = strtoul(optarg, NULL, 0); break;
-		default: return 2;
+		case 'd':
+			dir = optarg;
+			break;
+		case 'b':
+			bdev = optarg;
+			break;
+		case 's':
+			save = optarg;
+			break;
+		case 'c':
+			check_dir = optarg;
+			break;
+		case 'o':
+			ops = strtoul(optarg, NULL, 0);
+			break;
+		case 'r':
+			seed = strtoul(optarg, NULL, 0);
+			break;
+		case 't':
+			threads = strtoul(optarg, NULL, 0);
+			break;
+		case 'm':
+			mib = strtoul(optarg, NULL, 0);
+			break;
+		default:
+			return 2;
 		}
 	}
 	if (!dir == !bdev || !threads || !mib) {
