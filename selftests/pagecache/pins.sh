@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 768M --nvdimm 128M --disk 600M
 # timeout: 900
+# allow-log: MCE: Killing puppet:[0-9]+ due to hardware memory corruption fault
 # Pages that somebody holds: long-term pins, locked memory, pipes. The data stays right, and all comes back.
 
 # shellcheck source-path=SCRIPTDIR
@@ -106,6 +107,34 @@ module_gone()
 	idle "$BIG"
 }
 
+# A page fails: a clean one comes back from the disk, a dirty one is lost, and who cares is told
+poisoned()
+{
+	fs_on "$1"
+	cachex "$(fs_number)"
+	puppet a
+	tell a mapfile a 1M "$MNT/map"
+	tell a fill a 1 random
+	sync
+	tell a pageout a
+	tell a verify a
+	num "pages in pmem" "$(cx stored_pages)" -ge 200
+	tell a poison a 3 1
+	same "poison" "$REPLY" 0
+	tell a verify a
+	loop_until 5 same "bad_pages" "$(tier_stat "$BIG" bad_pages)" 1
+	tell a fill a 2 random 5 1
+	tell a poison a 5 1
+	tell a survey a
+	same "pages intact, unreadable, wrong" "$REPLY" '255 1 0'
+	fails 'Input/output error' sync "$MNT/map"
+	puppets_end
+	fs_check
+	loop_until 5 same "bad_pages" "$(tier_stat "$BIG" bad_pages)" 2
+}
+
+case_ 'a page fails, ext4' poisoned ext4
+case_ 'a page fails, xfs' poisoned xfs
 case_ 'long-term pin: clean, ext4' on ext4 long_pin 0 64
 case_ 'long-term pin: dirty, ext4' on ext4 long_pin 0 64 dirty
 case_ 'long-term pin: being written back, ext4' on ext4 pin_after_write
