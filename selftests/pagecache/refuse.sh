@@ -185,6 +185,21 @@ reserve()
 	num "cache_pages" "$(tier_stat "$BIG" cache_pages)" -le 4000
 }
 
+# Without its hooks the data wouldn't be safe
+tracing_stays()
+{
+	fs_on ext4
+	cachex "$(fs_number)"
+	same "kernel.ftrace_enabled=0" "$(writing /proc/sys/kernel/ftrace_enabled 0)" EBUSY
+	file_in_pmem
+	taken
+	fs_off
+	rmmod pmem_cachex
+	modprobe -r pmem_tier
+	same "kernel.ftrace_enabled=0" "$(writing /proc/sys/kernel/ftrace_enabled 0)" 0
+	_write /proc/sys/kernel/ftrace_enabled 1
+}
+
 # That is swap's, and there is none
 tmpfs()
 {
@@ -251,5 +266,6 @@ case_ 'max_pages' ends limit
 case_ 'admission on the second eviction' ends reuse
 case_ 'the reserve' ends reserve
 case_ 'tmpfs' ends tmpfs
+case_ 'ftrace stays enabled' tracing_stays
 case_ 'small files' ends small_files
 cases_done
