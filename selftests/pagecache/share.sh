@@ -50,7 +50,7 @@ swap_comes()
 	tell a map a 70M nohuge
 	tell a fill a 1 random
 	num "swap_pages" "$(tier_stat "$BIG" swap_pages)" -gt 10000
-	num "dropped" $(($(cx given_back) + $(cx reclaimed))) -gt 9000
+	num "dropped" $(($(cx given_back) + $(cx reclaimed))) -gt 4000
 	tell a verify a
 	read_file
 	tell a verify a
