@@ -281,9 +281,12 @@ bool cx_poisoned(struct pmem_tier *tier, unsigned long index)
 	if (!folio)
 		return !pmem_tier_index_cached(tier, index);
 	folio_wait_writeback(folio);
-	gone = take_out(ct, folio, CX_FORCE);
-	if (!gone && folio_test_dirty(folio))
-		gone = lose(folio);
+	/*
+	 * While it is locked, a page that isn't dirty can't be written through a mapping
+	 * either: that takes ->page_mkwrite().
+	 */
+	gone = folio_test_dirty(folio) ? lose(folio) :
+					 take_out(ct, folio, CX_FORCE);
 	folio_unlock(folio);
 	folio_put(folio);
 	return gone;
