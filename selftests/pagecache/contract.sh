@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 768M --nvdimm 128M --disk 600M
-# timeout: 1800
+# timeout: 3600
 # Whatever happens to a file whose pages are in pmem, it reads as without us: point by point.
 
 # shellcheck source-path=SCRIPTDIR

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 768M --nvdimm 128M --disk 600M
-# timeout: 1800
+# timeout: 3600
 # All that can be done to files, at random and under pressure, checked byte for byte against a
 # model, and again after unmounting, without the modules. The seed is printed; TORTURE_SEED=N repeats it.
 
