@@ -84,6 +84,19 @@ unsigned long tier_pool_used(struct tier_ns *ns, enum pmem_tier_user user)
 }
 
 /**
+ * pmem_tier_free_pages() - pages of a pool that are nobody's
+ * @tier: the tier
+ *
+ * Context: any.
+ * Return: the number, the reserve included.
+ */
+unsigned long pmem_tier_free_pages(struct pmem_tier *tier)
+{
+	return freemap_nr_free(&to_tier_ns(tier)->free);
+}
+EXPORT_SYMBOL_GPL(pmem_tier_free_pages);
+
+/**
  * tier_pool_lent() - pages that mm holds references to
  * @ns: the tier
  *

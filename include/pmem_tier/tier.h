@@ -95,6 +95,7 @@ void pmem_tier_unregister_client(struct pmem_tier_client *client);
 void pmem_tier_idle(void);
 
 long pmem_tier_alloc(struct pmem_tier *tier, enum pmem_tier_user user);
+unsigned long pmem_tier_free_pages(struct pmem_tier *tier);
 void pmem_tier_free(struct pmem_tier *tier, unsigned long index,
 		    enum pmem_tier_user user);
 void pmem_tier_mark_bad(struct pmem_tier *tier, unsigned long index);
@@ -103,6 +104,7 @@ void pmem_tier_copy_in(const struct pmem_tier *tier, unsigned long index,
 		       const void *src);
 struct pmem_tier *pmem_tier_page_tier(const struct page *page);
 void pmem_tier_lent(struct pmem_tier *tier, struct page *page, int nr);
+void pmem_tier_unlent(struct pmem_tier *tier, struct page *page);
 void pmem_tier_account_metadata(struct pmem_tier *tier, long bytes);
 
 /**
