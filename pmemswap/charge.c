@@ -18,6 +18,9 @@
 
 #include "pmemswap.h"
 
+/* What upkeep leaves of a cgroup's memory.max. */
+#define ROOM_PART	8
+
 DEFINE_STATIC_CALL_NULL(ps_lookup_swap_cgroup_id, lookup_swap_cgroup_id);
 DEFINE_STATIC_CALL_NULL(ps_mem_cgroup_from_id, mem_cgroup_from_id);
 DEFINE_STATIC_CALL_NULL(ps_mem_cgroup_charge, __mem_cgroup_charge);
@@ -108,6 +111,26 @@ bool ps_charge_same(swp_entry_t a, swp_entry_t b)
 	return mem_cgroup_disabled() ||
 	       static_call(ps_lookup_swap_cgroup_id)(a) ==
 	       static_call(ps_lookup_swap_cgroup_id)(b);
+}
+
+/**
+ * ps_charge_room() - would a page more leave a cgroup room?
+ * @memcg: the cgroup, or NULL for none
+ *
+ * A cgroup that is full of pages with no swap to go to is killed at its next fault.
+ *
+ * Context: any.
+ * Return: true if this cgroup and those above are ROOM_PART from their limits.
+ */
+bool ps_charge_room(struct mem_cgroup *memcg)
+{
+	for (; memcg; memcg = parent_mem_cgroup(memcg)) {
+		unsigned long max = READ_ONCE(memcg->memory.max);
+
+		if (page_counter_read(&memcg->memory) > max - max / ROOM_PART)
+			return false;
+	}
+	return true;
 }
 
 /**
