@@ -29,14 +29,11 @@
  */
 
 #include <linux/mm.h>
-#include <linux/mm_inline.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/rmap.h>
 #include <linux/static_call.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
-#include <linux/userfaultfd_k.h>
 #include <linux/vmstat.h>
 
 #include "lending.h"
@@ -88,8 +85,9 @@ static unsigned int map_around(const struct lending *l, const struct ps_table *t
 		if (swp_type(entry) != l->type)
 			continue;
 		reason = map_one(l, address, ptep, pte, entry, false, true);
-		mapped += !reason;
-		if (unlikely(reason == PS_FALLBACK_SHARED))
+		if (likely(!reason))
+			mapped++;
+		else if (reason == PS_FALLBACK_SHARED)
 			*shared += !ps_map_shared(l, address, ptep, pte, entry,
 						  true);
 	}

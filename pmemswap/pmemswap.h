@@ -261,7 +261,7 @@ void ps_unlend_init(void);
 void ps_unlend_exit(void);
 
 /* promote.c */
-void ps_promote(struct pmemswap *ps, unsigned long budget);
+unsigned long ps_promote(struct pmemswap *ps, unsigned long budget);
 void ps_promote_enable(void);
 void ps_promote_init(void);
 void ps_promote_exit(void);

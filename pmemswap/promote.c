@@ -25,7 +25,6 @@
 #include "pmemswap.h"
 #include "rmap.h"
 #include "table.h"
-#include "trace.h"
 
 /* A look goes over one part in this of the pool, but over so many pages at least. */
 #define SCAN_PART	16
@@ -131,17 +130,18 @@ static unsigned long promote_part(struct scan *s, unsigned long nr,
  * @budget: pages that may be promoted
  *
  * Context: process context, may sleep; not twice at a time for a device.
+ * Return: how many were.
  */
-void ps_promote(struct pmemswap *ps, unsigned long budget)
+unsigned long ps_promote(struct pmemswap *ps, unsigned long budget)
 {
 	unsigned long nr = ps->tier->nr_pages, promoted = 0, left, part;
 	struct scan *s;
 
 	if (!static_call_query(ps_clear_young))
-		return;
+		return 0;
 	s = kmalloc(sizeof(*s), GFP_KERNEL);
 	if (!s)
-		return;
+		return 0;
 	s->ps = ps;
 	left = min(nr, max(nr / SCAN_PART, SCAN_PAGES));
 	while (left && promoted < budget) {
@@ -157,6 +157,7 @@ void ps_promote(struct pmemswap *ps, unsigned long budget)
 	}
 	kfree(s);
 	ps_count(ps, PS_PROMOTED, promoted);
+	return promoted;
 }
 
 /**

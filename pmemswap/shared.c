@@ -81,11 +81,15 @@ static void share_raw(const struct lending *l, struct page *page,
 /*
  * The lent page gets one user more; its folio is locked, the reference is the caller's
  * to give. Entries of merged pages (KSM) are shared by strangers, for whom a page
- * can't be in two places: false.
+ * can't be in two places: false. So it is for a page that went bad.
  */
-static bool share_again(struct vm_area_struct *vma, struct page *page,
+static bool share_again(const struct lending *l, struct page *page,
 			unsigned long address)
 {
+	struct vm_area_struct *vma = l->vma;
+
+	if (pmem_tier_index_bad(l->tier, pmem_tier_page_index(l->tier, page)))
+		return false;
 	if (!page_mapped(page))
 		set_place(page, vma, address);
 	else if (page->mapping != root_mapping(vma) ||
@@ -192,7 +196,7 @@ static bool map_again(const struct lending *l, unsigned long address,
 
 	if (!page)
 		return false;
-	mapped = share_again(l->vma, page, address);
+	mapped = share_again(l, page, address);
 	unlock(slot);
 	unlock_page(page);
 	if (!mapped) {

@@ -167,6 +167,7 @@ static enum ps_rmap_next unlend(struct page_vma_mapped_walk *mapped, void *arg)
 	unlend_table(u, mm, &t);
 	if (!u->nr)
 		return PS_RMAP_STOP;
+	trace_unlend(u->ps->id, mapped->address, u->nr);
 	__lruvec_stat_mod_folio(page_folio(u->page), NR_ANON_MAPPED, -(int)u->nr);
 	/* add_mm_counter() wants an unexported tracepoint. */
 	percpu_counter_add(&mm->rss_stat[MM_ANONPAGES], -(s64)u->nr);

@@ -22,6 +22,7 @@
 
 #include "origin.h"
 #include "pmemswap.h"
+#include "trace.h"
 
 #define PERIOD		HZ
 
@@ -72,7 +73,7 @@ static bool wanted_back(struct pmemswap *ps, const struct page *page)
 }
 
 /* Go on through the pool, as long as there is something to gain. */
-static void take_back_some(struct pmemswap *ps, unsigned long budget)
+static unsigned long take_back_some(struct pmemswap *ps, unsigned long budget)
 {
 	unsigned long nr = ps->tier->nr_pages, left = nr;
 	unsigned long pfn[BATCH], taken = 0;
@@ -94,20 +95,24 @@ static void take_back_some(struct pmemswap *ps, unsigned long budget)
 		n = 0;
 	}
 	ps_count(ps, PS_TAKEN_BACK, taken);
+	return taken;
 }
 
 static void upkeep(struct pmemswap *ps)
 {
 	unsigned long budget = READ_ONCE(ps->promote_pages_per_second);
 	unsigned long seconds = (jiffies - ps->upkeep_last) / HZ;
+	unsigned long promoted, taken = 0;
 
 	ps_settle(ps);
 	if (!budget)
 		return;
 	budget *= clamp(seconds, 1UL, 10UL);
-	ps_promote(ps, budget);
+	promoted = ps_promote(ps, budget);
 	if (pool_low(ps) || atomic_long_read(&ps->orphans))
-		take_back_some(ps, budget);
+		taken = take_back_some(ps, budget);
+	if (promoted || taken)
+		trace_upkeep(ps->id, promoted, taken);
 }
 
 static void ps_upkeep_work(struct work_struct *work)

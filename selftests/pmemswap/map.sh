@@ -405,6 +405,8 @@ tracepoints()
 	tell p fill a 1 random
 	tell p pageout a
 	tell p verify a
+	echo 1 >"$(ps_attr unlend)"
+	tell p verify a
 	echo 1 >"$(ps_attr drain)"
 	tell p fill a 2 same
 	tell p pageout a
@@ -412,7 +414,7 @@ tracepoints()
 	puppet_end p
 	swap_off "$DEV"
 	idle "$BIG"
-	for event in slot_write map_in map_fallback take_back drain; do
+	for event in slot_write map_in map_fallback take_back unlend drain; do
 		grep -q " $event: $DEV " "$dir/trace" || fail "there was no $event"
 	done
 	grep -q ' map_fallback: .* reason=filled' "$dir/trace" || fail "no reason"
