@@ -26,6 +26,7 @@ help: ## this list
 	@echo '  DESTDIR=DIR      install below DIR instead of /'
 	@echo '  PMEMSWAP_CACHE=DIR  where the images for guests are kept (build/vm)'
 	@echo '  TESTS="NAME..."  for check-debug: only these (core, core/claim)'
+	@echo '  BENCH="--quick"  for bench: options of bench/run, see bench/run --help'
 	@echo '  FLAVOUR=kcsan    for check-debug: the kernel that finds data races'
 
 need-kdir:
@@ -78,10 +79,10 @@ check: setup ## run all tests in guests
 check-debug: setup ## run guest tests on a kernel with KASAN, lockdep, kmemleak ...
 	@selftests/debug/check $(if $(FLAVOUR),-f $(FLAVOUR)) $(TESTS)
 
-bench: setup ## measure, in guests
-	@test -x bench/run || { echo 'There is no bench/run yet'; exit 1; }
+bench: ## measure, in guests: tables, JSON and charts
+	@selftests/vm/vm setup bench
 	+@$(MAKE) --no-print-directory modules progs
-	bench/run
+	bench/run $(BENCH)
 
 lint: ## check style and run static checks
 	@selftests/vm/vm setup lint

@@ -1,8 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# In the guest: the swap devices that are compared, and how each is set up. A new peer is a line
-# in PEERS and, if none of the functions fits, a function that sets DEV and makes it ready for swapon. It may
-# set TUNE, a command before each use, SETTLED, a file that reads 0 when freed pages are put away, and LATE.
+# In the guest: the swap devices that are compared, and how each is set up. A new peer is a line in PEERS
+# and, if none of the functions fits, a function that sets DEV and makes it ready for swapon. It may set more:
+#	TUNE	a command before each use
+#	SETTLED	a file that reads 0 when freed pages are put away
+#	DRAIN	a file that takes a 1 to move to DRAM what was paged in without taking DRAM
+#	STORE	a command that tells how many MiB of DRAM the device took; gets as its last argument how many
+#		it held at most
+#	LATE	not empty: where it matters, after all others
 
 # name|title|set-up function and its arguments. The first one is what the others are compared with.
 # shellcheck disable=SC2034 # for who sources it
@@ -17,6 +22,34 @@ PEERS=(
 	'zram-zstd|zram, zstd|peer_zram zstd'
 )
 PEER_SIZE=${PEER_SIZE:-128M}	# of the devices made of RAM
+
+# peers_up NAMES RAW: sets up those in NAMES (all if empty), adds a line for each to RAW, and fills these
+# arrays, one element a peer.
+# shellcheck disable=SC2034 # for who sources it
+peers_up()
+{
+	local wanted=" $1 " raw=$2 p name title up
+
+	names=() devices=() tunes=() settled=() drains=() stores=() late=()
+	for p in "${PEERS[@]}"; do
+		IFS='|' read -r name title up <<<"$p"
+		[[ $wanted == '  ' || $wanted == *" $name "* ]] || continue
+		echo "setting up $name"
+		DEV='' TUNE='' SETTLED='' DRAIN='' STORE=no_store LATE=''
+		if ! eval "$up" || [[ ! -b $DEV ]]; then
+			echo "$name could not be set up" >&2
+			return 1
+		fi
+		names+=("$name") devices+=("$DEV") tunes+=("$TUNE") settled+=("$SETTLED")
+		drains+=("$DRAIN") stores+=("$STORE") late+=("$LATE")
+		echo "peer $name|$title|$DEV" >>"$raw"
+	done
+	[[ -z $1 ]] || (( ${#names[@]} == $(wc -w <<<"$1") )) ||
+		{ echo "not all of these are peers: $1" >&2; return 1; }
+}
+
+# Modules that count as left behind
+peers_down() { [[ ! -e /sys/module/pmemswap ]] || modprobe -r pmemswap pmem_tier; }
 
 make_swap() { mkswap "$DEV" >/dev/null; }
 
@@ -37,6 +70,7 @@ peer_pmemswap()
 	modprobe pmem_tier claim="$1"
 	modprobe pmemswap
 	DEV=/dev/pmemswap0	# no mkswap
+	TUNE='echo off >/sys/block/pmemswap0/pmemswap/map_faults'
 }
 
 # Page-in by mapping, N pages a fault, on the same device. The hooks that it takes stay and cost those
@@ -48,6 +82,7 @@ peer_pmemswap_map()
 	peer_pmemswap namespace1.0
 	TUNE="echo all >$dir/map_faults && echo $1 >$dir/fault_around_pages"
 	SETTLED=$dir/lent_pages
+	DRAIN=$dir/drain
 	LATE=1
 }
 
@@ -55,6 +90,7 @@ peer_brd()
 {
 	modprobe brd rd_nr=1 rd_size=$(( $(numfmt --from=iec "$PEER_SIZE") / 1024 ))
 	DEV=/dev/ram0
+	STORE=brd_store
 	make_swap
 }
 
@@ -70,5 +106,18 @@ peer_zram()
 	echo "$1" >"/sys/block/zram$nr/comp_algorithm"
 	echo "$PEER_SIZE" >"/sys/block/zram$nr/disksize"
 	DEV=/dev/zram$nr
+	STORE="zram_store zram$nr"
 	make_swap
+}
+
+no_store() { echo 0; }
+
+# It never gives back a page that was written to
+brd_store() { echo "$1"; }
+
+# The most it has had since it was asked last
+zram_store()
+{
+	awk '{ print int($5 / 1048576) }' "/sys/block/$1/mm_stat"
+	echo 0 >"/sys/block/$1/mem_used_max"
 }
