@@ -16,6 +16,7 @@ static struct {
 	const char *device;	/* NULL: rows that need no swap */
 	const char *settled;	/* reads 0 when nothing is left to do in the background */
 	const char *drain;	/* takes a 1 to move pages to DRAM that are in; NULL: can't */
+	const char *unlend;	/* takes a 1 to swap out in place what is in; NULL: can't */
 	uint64_t pages;
 	uint64_t seed;
 	bool list;
@@ -227,12 +228,26 @@ static void page_out_and_lend(void)
 	exit(EXIT_SETUP);
 }
 
-static void drain(void)
+static void write_one(const char *name)
 {
-	FILE *f = fopen(opt.drain, "w");
+	FILE *f = fopen(name, "w");
 
 	if (!f || fputs("1", f) < 0 || fclose(f))
-		die("%s", opt.drain);
+		die("%s", name);
+}
+
+static void drain(void)
+{
+	write_one(opt.drain);
+}
+
+static void unlend(void)
+{
+	write_one(opt.unlend);
+	if (!unsettled())
+		return;
+	fprintf(stderr, "%s: not 0\n", opt.settled);
+	exit(EXIT_SETUP);
 }
 
 static void swap_off(void)
@@ -267,6 +282,7 @@ enum {
 	SWAP_IS_OFF	= 1 << 3,	/* and has to go on again */
 	WAITS		= 1 << 4,	/* count what it works, not how long it sleeps meanwhile */
 	NEEDS_DRAIN	= 1 << 5,	/* only for devices that have it */
+	NEEDS_UNLEND	= 1 << 6,	/* the same */
 };
 
 /*
@@ -307,6 +323,8 @@ static const struct row rows[] = {
 	  NEEDS_SWAP | FREES },
 	{ "drain", "drain (move to DRAM) of pages that are back in", page_out_and_lend, drain, NULL,
 	  NEEDS_SWAP | NEEDS_DRAIN },
+	{ "unlend", "unlend (swap out in place) of pages that are back in", page_out_and_lend,
+	  unlend, NULL, NEEDS_SWAP | NEEDS_UNLEND },
 	{ "swapoff", "swapoff, pages out", page_out, swap_off, "pswpin",
 	  NEEDS_SWAP | SWAP_IS_OFF | WAITS },
 	{ "swapoff-in", "swapoff, pages back in", page_out_and_in, swap_off, NULL,
@@ -376,11 +394,13 @@ static void map_memory(void)
 }
 
 static const char usage[] =
-"usage: pagebench [--pages N] [--seed N] [--device DEV [--settled FILE [--drain FILE]]]\n"
+"usage: pagebench [--pages N] [--seed N] [--device DEV [--settled FILE\n"
+"                 [--drain FILE] [--unlend FILE]]]\n"
 "       pagebench --list\n"
 "  --device DEV   swap device, ready for swapon; without it: the rows that need none\n"
 "  --settled FILE wait until it reads 0 after memory was freed\n"
 "  --drain FILE   takes a 1 to move to DRAM what was paged in without taking DRAM\n"
+"  --unlend FILE  takes a 1 to swap out in place what was paged in without taking DRAM\n"
 "  --list         the rows, as key|title\n"
 "For each row one line: key, pages, nanoseconds.\n"
 "exit status: 0 all data right, 1 wrong data, 2 could not run\n";
@@ -389,8 +409,8 @@ static void parse_options(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "pages", 1, NULL, 'p' }, { "seed", 1, NULL, 'S' }, { "device", 1, NULL, 'd' },
-		{ "settled", 1, NULL, 's' }, { "drain", 1, NULL, 'D' }, { "list", 0, NULL, 'l' },
-		{ NULL, 0, NULL, 0 },
+		{ "settled", 1, NULL, 's' }, { "drain", 1, NULL, 'D' }, { "unlend", 1, NULL, 'U' },
+		{ "list", 0, NULL, 'l' }, { NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -410,6 +430,9 @@ static void parse_options(int argc, char **argv)
 			break;
 		case 'D':
 			opt.drain = optarg;
+			break;
+		case 'U':
+			opt.unlend = optarg;
 			break;
 		case 'l':
 			opt.list = true;
@@ -445,7 +468,8 @@ int main(int argc, char **argv)
 		swap_on();
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (!(rows[i].flags & NEEDS_SWAP) == !opt.device &&
-		    (opt.drain || !(rows[i].flags & NEEDS_DRAIN)))
+		    (opt.drain || !(rows[i].flags & NEEDS_DRAIN)) &&
+		    (opt.unlend || !(rows[i].flags & NEEDS_UNLEND)))
 			run_row(&rows[i]);
 	if (opt.device)
 		swap_off();

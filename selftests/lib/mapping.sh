@@ -24,6 +24,8 @@ mapping_device()
 	use "$BIG"
 	push /proc/sys/vm/page-cluster 0
 	[[ $(writing "$(ps_attr map_faults)" all) == 0 ]] || skip 'this kernel has no page-in by mapping'
+	# What is lent stays lent
+	_write "$(ps_attr promote_pages_per_second)" 0
 	export LENT_DEVICE=/dev/$DEV LENT_STATS=/sys/block/$DEV/pmemswap
 	LENT_PFNS="$(( $(ns_phys "$BIG") / 4096 )) $(( ($(ns_phys "$BIG") + $(ns_bytes "$BIG")) / 4096 ))"
 	export LENT_PFNS
