@@ -57,9 +57,12 @@ DEFINE_STATIC_CALL_NULL(ps_put_anon_vma, __put_anon_vma);
 int ps_drain_init(void)
 {
 	struct pmem_tier_feature *f = &ps_map_in_feature;
-	void *migrate = pmem_tier_symbol(f, "try_to_migrate");
-	void *get = pmem_tier_symbol(f, "folio_get_anon_vma");
-	void *put = pmem_tier_symbol(f, "__put_anon_vma");
+	void *migrate = pmem_tier_symbol(f,
+		"void try_to_migrate(struct folio *, enum ttu_flags)");
+	void *get = pmem_tier_symbol(f,
+		"struct anon_vma *folio_get_anon_vma(struct folio *)");
+	void *put = pmem_tier_symbol(f,
+		"void __put_anon_vma(struct anon_vma *)");
 
 	if (!migrate || !get || !put)
 		return -EOPNOTSUPP;

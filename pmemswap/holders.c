@@ -60,7 +60,7 @@ static bool add_owner(struct folio *folio, struct vm_area_struct *vma,
 	return true;
 }
 
-/* rmap_walk() calls it through a pointer, see hooks.c for why that isn't mm's. */
+/* rmap_walk() calls it through a pointer, see symbols.c for why that isn't mm's. */
 static struct anon_vma *lock_anon_vma(struct folio *folio,
 				      struct rmap_walk_control *rwc)
 {
@@ -94,9 +94,12 @@ static bool resolve(void)
 
 	if (static_call_query(ps_rmap_walk))
 		return true;
-	mapped = pmem_tier_symbol(f, "page_vma_mapped_walk");
-	lock = pmem_tier_symbol(f, "folio_lock_anon_vma_read");
-	walk = pmem_tier_symbol(f, "rmap_walk");
+	mapped = pmem_tier_symbol(f,
+				  "bool page_vma_mapped_walk(struct page_vma_mapped_walk *)");
+	lock = pmem_tier_symbol(f,
+				"struct anon_vma *folio_lock_anon_vma_read(struct folio *, struct rmap_walk_control *)");
+	walk = pmem_tier_symbol(f,
+				"void rmap_walk(struct folio *, struct rmap_walk_control *)");
 	if (!mapped || !lock || !walk)
 		return false;
 	static_call_update(ps_mapped_walk, mapped);

@@ -43,13 +43,13 @@
 #include "trace.h"
 
 static struct pmem_tier_hook fault_hook = {
-	.function = "do_swap_page",
+	.prototype = "unsigned int do_swap_page(struct vm_fault *)",
 	.trampoline = ps_tramp_fault,
 };
 
 /* Without it a slot could be mapped whose newer data is in zswap. */
 static struct pmem_tier_hook zswap_hook = {
-	.function = "zswap_store",
+	.prototype = "bool zswap_store(struct folio *)",
 	.trampoline = ps_tramp_zswap_store,
 };
 
@@ -255,7 +255,8 @@ asmlinkage unsigned int ps_hook_zswap_store(struct folio *folio)
 
 static int resolve(void)
 {
-	void *get = pmem_tier_symbol(&ps_map_in_feature, "get_swap_device");
+	void *get = pmem_tier_symbol(&ps_map_in_feature,
+		"struct swap_info_struct *get_swap_device(swp_entry_t)");
 
 	if (!get)
 		return -EOPNOTSUPP;

@@ -17,7 +17,7 @@
 
 /* swapoff calls it first of all, once no new entry can be allocated. */
 static struct pmem_tier_hook swapoff_hook = {
-	.function = "disable_swap_slots_cache_lock",
+	.prototype = "void disable_swap_slots_cache_lock(void)",
 	.trampoline = ps_tramp_swapoff,
 };
 
@@ -369,7 +369,7 @@ void ps_take_back_exit(void)
 int ps_take_back_enable(void)
 {
 	void *free = pmem_tier_symbol(&ps_map_in_feature,
-				      "free_swap_and_cache_nr");
+				      "void free_swap_and_cache_nr(swp_entry_t, int)");
 
 	if (!free)
 		return -EOPNOTSUPP;

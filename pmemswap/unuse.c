@@ -50,10 +50,11 @@ struct unuse {
 int ps_unuse_init(void)
 {
 	struct pmem_tier_feature *f = &ps_map_in_feature;
-	void *walk = pmem_tier_symbol(f, "walk_page_range");
+	void *walk = pmem_tier_symbol(f,
+		"int walk_page_range(struct mm_struct *, unsigned long, unsigned long, const struct mm_walk_ops *, void *)");
 
-	first_mm = pmem_tier_symbol(f, "init_mm");
-	first_mm_lock = pmem_tier_symbol(f, "mmlist_lock");
+	first_mm = pmem_tier_symbol(f, "struct mm_struct init_mm");
+	first_mm_lock = pmem_tier_symbol(f, "struct spinlock mmlist_lock");
 	if (!walk || !first_mm || !first_mm_lock)
 		return -EOPNOTSUPP;
 	static_call_update(ps_walk_page_range, walk);
