@@ -37,10 +37,14 @@ static unsigned long root_memcg;
 int ps_charge_init(void)
 {
 	struct pmem_tier_feature *f = &ps_map_in_feature;
-	void *lookup = pmem_tier_symbol(f, "lookup_swap_cgroup_id");
-	void *from_id = pmem_tier_symbol(f, "mem_cgroup_from_id");
-	void *charge = pmem_tier_symbol(f, "__mem_cgroup_charge");
-	void *uncharge = pmem_tier_symbol(f, "__mem_cgroup_uncharge");
+	void *lookup = pmem_tier_symbol(f,
+		"unsigned short lookup_swap_cgroup_id(swp_entry_t)");
+	void *from_id = pmem_tier_symbol(f,
+		"struct mem_cgroup *mem_cgroup_from_id(unsigned short)");
+	void *charge = pmem_tier_symbol(f,
+		"int __mem_cgroup_charge(struct folio *, struct mm_struct *, unsigned int)");
+	void *uncharge = pmem_tier_symbol(f,
+		"void __mem_cgroup_uncharge(struct folio *)");
 	struct cgroup_subsys_state *css;
 
 	if (!lookup || !from_id || !charge || !uncharge)

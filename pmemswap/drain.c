@@ -38,7 +38,6 @@
  * @patience: how hard charging a cgroup may try, __GFP_NORETRY or
  *	__GFP_RETRY_MAYFAIL
  * @gfp: how hard allocating DRAM may try
- * @gentle: pages that have no slot may not fill their cgroup
  */
 struct batch {
 	unsigned long pfn[DRAIN_BATCH];
@@ -50,7 +49,6 @@ struct batch {
 	struct mem_cgroup *refused;
 	gfp_t patience;
 	gfp_t gfp;
-	bool gentle;
 };
 
 DEFINE_STATIC_CALL_NULL(ps_try_to_migrate, try_to_migrate);
@@ -66,9 +64,12 @@ DEFINE_STATIC_CALL_NULL(ps_put_anon_vma, __put_anon_vma);
 int ps_drain_init(void)
 {
 	struct pmem_tier_feature *f = &ps_map_in_feature;
-	void *migrate = pmem_tier_symbol(f, "try_to_migrate");
-	void *get = pmem_tier_symbol(f, "folio_get_anon_vma");
-	void *put = pmem_tier_symbol(f, "__put_anon_vma");
+	void *migrate = pmem_tier_symbol(f,
+		"void try_to_migrate(struct folio *, enum ttu_flags)");
+	void *get = pmem_tier_symbol(f,
+		"struct anon_vma *folio_get_anon_vma(struct folio *)");
+	void *put = pmem_tier_symbol(f,
+		"void __put_anon_vma(struct anon_vma *)");
 
 	if (!migrate || !get || !put)
 		return -EOPNOTSUPP;
@@ -126,8 +127,6 @@ static bool charge(struct pmemswap *ps, struct batch *b, struct page *page)
 	bool charged;
 
 	charged = (!memcg || memcg != b->refused) &&
-		  (!b->gentle || !is_memcg(lent_origin(page)) ||
-		   ps_charge_room(memcg)) &&
 		  ps_charge_move(page, memcg, b->patience);
 	if (!charged)
 		b->refused = memcg;
@@ -208,7 +207,6 @@ static struct batch *new_batch(gfp_t gfp, gfp_t patience)
 	b->nr = 0;
 	b->gfp = gfp;
 	b->patience = patience;
-	b->gentle = false;
 	return b;
 }
 
@@ -264,20 +262,49 @@ s64 ps_drain(struct pmemswap *ps)
 	return ps_lent_pages(ps);
 }
 
+/*
+ * Would it only be unmapped and mapped again? A page in use (a reference beside those
+ * of page tables and slot) can't move; one without a slot may not fill its cgroup.
+ */
+static bool worth_trying(struct pmemswap *ps, struct page *page, bool room)
+{
+	struct folio *folio = page_folio(page);
+	struct mem_cgroup *memcg;
+	bool worth = false;
+
+	if (!folio_try_get(folio))
+		return false;
+	if (!folio_test_anon(folio) ||
+	    folio_ref_count(folio) > folio_mapcount(folio) + 2)
+		goto put;
+	worth = true;
+	if (room || is_memcg(lent_origin(page))) {
+		memcg = ps_lent_memcg(ps, page);
+		worth = ps_charge_room(memcg);
+		if (memcg)
+			css_put(&memcg->css);
+	}
+put:
+	folio_put(folio);
+	return worth;
+}
+
 /**
  * ps_drain_pages() - move some lent pages to DRAM
  * @ps: the device
  * @pfn: which; those that have been returned by now don't matter
  * @nr: how many
  * @gfp: how hard to try to get DRAM
+ * @room: their cgroups must have room anyway, not by swapping others out
  *
- * For upkeep: a page that has no slot stays if it would fill its cgroup.
+ * For upkeep: what can't move isn't touched. For a page that has no slot any more the
+ * cgroup has to have room in any case.
  *
  * Context: process context, may sleep; the device stays.
  * Return: how many moved.
  */
 unsigned long ps_drain_pages(struct pmemswap *ps, const unsigned long *pfn,
-			     unsigned int nr, gfp_t gfp)
+			     unsigned int nr, gfp_t gfp, bool room)
 {
 	struct batch *b;
 	unsigned long moved = 0;
@@ -285,9 +312,10 @@ unsigned long ps_drain_pages(struct pmemswap *ps, const unsigned long *pfn,
 	b = nr ? new_batch(gfp, __GFP_NORETRY) : NULL;
 	if (!b)
 		return 0;
-	b->gentle = true;
-	while (nr--) {
-		b->pfn[b->nr++] = *pfn++;
+	for (; nr; nr--, pfn++) {
+		if (!worth_trying(ps, pfn_to_page(*pfn), room))
+			continue;
+		b->pfn[b->nr++] = *pfn;
 		moved += drain_full(ps, b, DRAIN_BATCH);
 	}
 	moved += drain_full(ps, b, 1);

@@ -19,7 +19,7 @@
 #include "pmemswap.h"
 
 static struct pmem_tier_hook long_pin_hook = {
-	.function = "migrate_device_coherent_folio",
+	.prototype = "int migrate_device_coherent_folio(struct folio *)",
 	.trampoline = ps_tramp_long_pin,
 };
 

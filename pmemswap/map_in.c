@@ -15,8 +15,9 @@
  *
  * It all happens under the page table lock with the entry unchanged. A reader that
  * found the entry before (another thread's fault that copies) takes the same lock
- * before it maps its copy, finds the entry changed and drops it. Nobody new can
- * find the entry: it isn't in a page table any more.
+ * before it maps its copy, finds the entry changed and drops it. The entry isn't in a page
+ * table any more, so nobody new finds it there; readahead by offset does, but what it
+ * has put into the swap cache is for nobody (but see unlend.c).
  *
  * Entries that several page tables refer to are for shared.c. Whatever isn't such a case is
  * left to do_swap_page() itself: pages in the swap cache, mlocked and droppable
@@ -43,13 +44,13 @@
 #include "trace.h"
 
 static struct pmem_tier_hook fault_hook = {
-	.function = "do_swap_page",
+	.prototype = "unsigned int do_swap_page(struct vm_fault *)",
 	.trampoline = ps_tramp_fault,
 };
 
 /* Without it a slot could be mapped whose newer data is in zswap. */
 static struct pmem_tier_hook zswap_hook = {
-	.function = "zswap_store",
+	.prototype = "bool zswap_store(struct folio *)",
 	.trampoline = ps_tramp_zswap_store,
 };
 
@@ -169,7 +170,7 @@ static enum ps_fallback map_in(struct vm_fault *vmf, struct pmemswap *ps,
 	ps_count(ps, PS_MAPPED_AROUND, mapped - 1);
 	trace_map_in(ps->id, swp_offset(entry), address, mapped, write);
 	if (unlikely(!READ_ONCE(ps->upkeep_on)))
-		ps_upkeep_start(ps, 0);
+		ps_upkeep_start(ps);
 	return PS_FALLBACK_NONE;
 }
 
@@ -270,7 +271,8 @@ asmlinkage unsigned int ps_hook_zswap_store(struct folio *folio)
 
 static int resolve(void)
 {
-	void *get = pmem_tier_symbol(&ps_map_in_feature, "get_swap_device");
+	void *get = pmem_tier_symbol(&ps_map_in_feature,
+		"struct swap_info_struct *get_swap_device(swp_entry_t)");
 
 	if (!get)
 		return -EOPNOTSUPP;

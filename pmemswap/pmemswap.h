@@ -245,7 +245,7 @@ void ps_take_back_disable(void);
 int ps_drain_init(void);
 s64 ps_drain(struct pmemswap *ps);
 unsigned long ps_drain_pages(struct pmemswap *ps, const unsigned long *pfn,
-			     unsigned int nr, gfp_t gfp);
+			     unsigned int nr, gfp_t gfp, bool room);
 bool ps_drain_page(struct pmemswap *ps, unsigned long pfn);
 int ps_drain_wait(struct pmemswap *ps);
 
@@ -267,7 +267,7 @@ void ps_promote_init(void);
 void ps_promote_exit(void);
 
 /* upkeep.c */
-void ps_upkeep_start(struct pmemswap *ps, unsigned long delay);
+void ps_upkeep_start(struct pmemswap *ps);
 void ps_upkeep_setup(struct pmemswap *ps);
 void ps_upkeep_end(struct pmemswap *ps);
 int ps_upkeep_init(void);

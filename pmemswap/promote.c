@@ -7,8 +7,8 @@
  * DOC: promotion
  *
  * A page is hot when it was accessed before each of two looks at it in a row. The accessed
- * bits of page table entries tell; PG_referenced, of which mm makes no other use
- * for these pages, keeps the answer of the look before. A look goes over a part of
+ * bits of page table entries tell; PG_referenced keeps the answer of the look before (and
+ * tells of accesses by get_user_pages(), which sets it as well). A look goes over a part of
  * the pool, the next one over the next part.
  *
  * Hot pages move as a drain moves them, up to promote_pages_per_second, but wait for
@@ -34,6 +34,8 @@
 #define SCAN_CHUNK	512
 #define SCAN_AROUND	64
 
+#define PROMOTE_GFP	(GFP_HIGHUSER_MOVABLE & ~__GFP_DIRECT_RECLAIM)
+
 DEFINE_STATIC_CALL_NULL(ps_clear_young, ptep_test_and_clear_young);
 DEFINE_STATIC_CALL_NULL(ps_notify_young, __mmu_notifier_clear_young);
 
@@ -43,6 +45,7 @@ static struct pmem_tier_feature promote_feature = { .name = "promote" };
  * struct scan - a look at a part of the pool
  * @ps: the device
  * @first: pfn of the part's first page
+ * @nr: how long the part is
  * @seen: pages of the part that were looked at
  * @hot: pages that are hot
  * @nr_hot: how many of them there are
@@ -50,6 +53,7 @@ static struct pmem_tier_feature promote_feature = { .name = "promote" };
 struct scan {
 	struct pmemswap *ps;
 	unsigned long first;
+	unsigned long nr;
 	DECLARE_BITMAP(seen, SCAN_CHUNK);
 	unsigned long hot[SCAN_CHUNK];
 	unsigned int nr_hot;
@@ -98,43 +102,41 @@ static enum ps_rmap_next look_around(struct page_vma_mapped_walk *mapped,
 		pte_t pte = ptep_get(t.pte + i);
 
 		if (!pte_present(pte) || pte_special(pte) ||
-		    pte_pfn(pte) - s->first >= SCAN_CHUNK)
+		    pte_pfn(pte) - s->first >= s->nr ||
+		    !PageAnon(pte_page(pte)))
 			continue;
 		look_at(s, pte_page(pte), test_young(vma, at, t.pte + i));
 	}
 	return PS_RMAP_ON;
 }
 
-/* Look at a part of the pool; returns how many pages were promoted, at most @budget. */
-static unsigned long promote_part(struct scan *s, unsigned long nr,
-				  unsigned long budget)
+/* Look at a part of the pool; returns how many pages are hot. */
+static unsigned int look(struct scan *s)
 {
 	unsigned long i;
 
 	bitmap_zero(s->seen, SCAN_CHUNK);
 	s->nr_hot = 0;
-	for (i = 0; i < nr; i++) {
+	for (i = 0; i < s->nr; i++) {
 		struct page *page = pfn_to_page(s->first + i);
 
 		if (page_count(page) && !test_bit(i, s->seen))
 			ps_rmap(page, look_around, s);
 	}
-	return ps_drain_pages(s->ps, s->hot,
-			      min_t(unsigned long, s->nr_hot, budget),
-			      GFP_HIGHUSER_MOVABLE & ~__GFP_DIRECT_RECLAIM);
+	return s->nr_hot;
 }
 
 /**
  * ps_promote() - look for hot pages in the next part of the pool, and promote them
  * @ps: the device
- * @budget: pages that may be promoted
+ * @budget: pages that may be promoted; to try counts
  *
  * Context: process context, may sleep; not twice at a time for a device.
  * Return: how many were.
  */
 unsigned long ps_promote(struct pmemswap *ps, unsigned long budget)
 {
-	unsigned long nr = ps->tier->nr_pages, promoted = 0, left, part;
+	unsigned long nr = ps->tier->nr_pages, promoted = 0, left, n;
 	struct scan *s;
 
 	if (!static_call_query(ps_clear_young))
@@ -144,15 +146,17 @@ unsigned long ps_promote(struct pmemswap *ps, unsigned long budget)
 		return 0;
 	s->ps = ps;
 	left = min(nr, max(nr / SCAN_PART, SCAN_PAGES));
-	while (left && promoted < budget) {
+	while (left && budget) {
 		if (ps->promote_at >= nr)
 			ps->promote_at = 0;
-		part = min3(left, nr - ps->promote_at,
-			    (unsigned long)SCAN_CHUNK);
+		s->nr = min3(left, nr - ps->promote_at,
+			     (unsigned long)SCAN_CHUNK);
 		s->first = ps->tier->first_pfn + ps->promote_at;
-		promoted += promote_part(s, part, budget - promoted);
-		ps->promote_at += part;
-		left -= part;
+		n = min_t(unsigned long, look(s), budget);
+		promoted += ps_drain_pages(ps, s->hot, n, PROMOTE_GFP, false);
+		budget -= n;
+		ps->promote_at += s->nr;
+		left -= s->nr;
 		cond_resched();
 	}
 	kfree(s);
@@ -168,13 +172,15 @@ unsigned long ps_promote(struct pmemswap *ps, unsigned long budget)
 void ps_promote_enable(void)
 {
 	struct pmem_tier_feature *f = &promote_feature;
-	void *young = pmem_tier_symbol(f, "ptep_test_and_clear_young");
-	void *notify = pmem_tier_symbol(f, "__mmu_notifier_clear_young");
+	void *young = pmem_tier_symbol(f,
+		"int ptep_test_and_clear_young(struct vm_area_struct *, unsigned long, pte_t *)");
+	void *notify = pmem_tier_symbol(f,
+		"int __mmu_notifier_clear_young(struct mm_struct *, unsigned long, unsigned long)");
 
 	if (!young || !notify)
 		return;
 	if (!ps_rmap_enable())
-		return pmem_tier_feature_off(f, "needs", "rmap", 0);
+		return pmem_tier_feature_off(f, "needs rmap");
 	static_call_update(ps_notify_young, notify);
 	static_call_update(ps_clear_young, young);
 	pmem_tier_feature_on(f);

@@ -50,7 +50,7 @@ static bool walk_vma(struct folio *folio, struct vm_area_struct *vma,
 	return next == PS_RMAP_ON;
 }
 
-/* rmap_walk() calls it through a pointer, see hooks.c for why that isn't mm's. */
+/* rmap_walk() calls it through a pointer, see symbols.c for why that isn't mm's. */
 static struct anon_vma *lock_anon_vma(struct folio *folio,
 				      struct rmap_walk_control *rwc)
 {
@@ -82,7 +82,7 @@ void ps_rmap(struct page *page, ps_rmap_fn fn, void *arg)
 	if (!folio_try_get(folio))
 		return;
 	if (folio_trylock(folio)) {
-		if (folio_mapped(folio))
+		if (folio_test_anon(folio) && folio_mapped(folio))
 			static_call(ps_rmap_walk)(folio, &rwc);
 		if (walk.gone)
 			return;
@@ -98,9 +98,12 @@ static bool resolve(void)
 
 	if (static_call_query(ps_rmap_walk))
 		return true;
-	mapped = pmem_tier_symbol(f, "page_vma_mapped_walk");
-	lock = pmem_tier_symbol(f, "folio_lock_anon_vma_read");
-	walk = pmem_tier_symbol(f, "rmap_walk");
+	mapped = pmem_tier_symbol(f,
+				  "bool page_vma_mapped_walk(struct page_vma_mapped_walk *)");
+	lock = pmem_tier_symbol(f,
+				"struct anon_vma *folio_lock_anon_vma_read(struct folio *, struct rmap_walk_control *)");
+	walk = pmem_tier_symbol(f,
+				"void rmap_walk(struct folio *, struct rmap_walk_control *)");
 	if (!mapped || !lock || !walk)
 		return false;
 	static_call_update(ps_mapped_walk, mapped);

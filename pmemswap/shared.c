@@ -26,7 +26,11 @@
  * the entry, and what is left of the slot is its data, for those whom swapoff copies
  * it to, until the entry is freed.
  *
- * The slot's reference, and whether the slot is shared, change under the lock of the
+ * While the page may move to DRAM (drain.c) the slot is a moving one: it has no reference
+ * to the page, which nobody else maps or settles meanwhile. If the page moves, and so
+ * is returned, take_back() makes the slot a raw one.
+ *
+ * A shared slot becomes something else, and a moving one a shared one, under the lock of the
  * folio and, inside it, of the slot.
  */
 
@@ -218,8 +222,8 @@ static enum ps_fallback map_first(const struct lending *l,
 	slot_lock(slot);
 	word = slot_get(slot);
 	if (slot_kind(word) != SLOT_RAW) {
-		reason = slot_kind(word) == SLOT_SHARED ? PS_FALLBACK_SHARED :
-							  PS_FALLBACK_FILLED;
+		reason = slot_has_page(word) ? PS_FALLBACK_SHARED :
+					       PS_FALLBACK_FILLED;
 		goto out;
 	}
 	reason = may_lend(l, word);
@@ -304,6 +308,33 @@ void ps_settle(struct pmemswap *ps)
 	percpu_ref_put(&si->users);
 }
 
+static bool is_shared(const struct slot *slot)
+{
+	enum slot_kind kind = slot_kind(READ_ONCE(slot->word));
+
+	return kind == SLOT_SHARED || kind == SLOT_MOVING;
+}
+
+/* Wait for a moving slot to be shared again; false when its page is on its way back. */
+static bool wait_moving(struct pmemswap *ps, struct slot *slot)
+{
+	for (;;) {
+		unsigned long word = READ_ONCE(slot->word);
+		struct folio *folio;
+
+		if (slot_kind(word) != SLOT_MOVING)
+			return true;
+		folio = page_folio(pmem_tier_index_page(ps->tier,
+							slot_payload(word)));
+		if (!folio_try_get(folio))
+			return false;
+		folio_lock(folio);
+		folio_unlock(folio);
+		folio_put(folio);
+		cond_resched();
+	}
+}
+
 /**
  * ps_shared_leave() - swapoff: a shared slot and its page part
  * @ps: the device
@@ -315,8 +346,14 @@ void ps_settle(struct pmemswap *ps)
 bool ps_shared_leave(struct pmemswap *ps, swp_entry_t entry)
 {
 	struct slot *slot = entry_slot(ps, entry);
-	struct page *page = lock_shared(ps, slot, true);
+	struct page *page = NULL;
 
+	while (is_shared(slot) && !page) {
+		/* Its return frees the page's reference. */
+		if (!wait_moving(ps, slot))
+			return false;
+		page = lock_shared(ps, slot, true);
+	}
 	if (!page)
 		return false;
 	if (make_raw(ps, slot, page)) {
@@ -336,9 +373,11 @@ bool ps_shared_leave(struct pmemswap *ps, swp_entry_t entry)
 	return true;
 }
 
-/* The slot that a lent page belongs to, locked; NULL when it isn't a shared one. */
-static struct slot *lock_page_slot(struct pmemswap *ps, struct page *page)
+/* The slot that a lent page belongs to, locked; NULL when it isn't of this kind. */
+static struct slot *lock_page_slot(struct pmemswap *ps, struct page *page,
+				   enum slot_kind kind)
 {
+	unsigned long index = pmem_tier_page_index(ps->tier, page);
 	swp_entry_t entry = { .val = lent_origin(page) };
 	struct slot *slot;
 
@@ -346,8 +385,7 @@ static struct slot *lock_page_slot(struct pmemswap *ps, struct page *page)
 		return NULL;
 	slot = entry_slot(ps, entry);
 	slot_lock(slot);
-	if (slot_get(slot) == slot_word(SLOT_SHARED,
-					pmem_tier_page_index(ps->tier, page))) {
+	if (slot_get(slot) == slot_word(kind, index)) {
 		__release(bitlock);
 		return slot;
 	}
@@ -360,18 +398,17 @@ static struct slot *lock_page_slot(struct pmemswap *ps, struct page *page)
  * @ps: the device
  * @page: the page, locked and mapped by nobody; the caller has a reference
  *
- * Until the page is unlocked nobody else can find it through the slot. If it moves, and
- * so is returned, take_back() makes the slot a raw one.
- *
  * Context: process context.
  * Return: true when it did: follow it with ps_shared_keep() if the page stays.
  */
 bool ps_shared_let_go(struct pmemswap *ps, struct page *page)
 {
-	struct slot *slot = lock_page_slot(ps, page);
+	struct slot *slot = lock_page_slot(ps, page, SLOT_SHARED);
 
 	if (!slot)
 		return false;
+	slot_set(slot, slot_word(SLOT_MOVING,
+				 pmem_tier_page_index(ps->tier, page)));
 	page_ref_dec(page);
 	unlock(slot);
 	return true;
@@ -386,10 +423,12 @@ bool ps_shared_let_go(struct pmemswap *ps, struct page *page)
  */
 void ps_shared_keep(struct pmemswap *ps, struct page *page)
 {
-	struct slot *slot = lock_page_slot(ps, page);
+	struct slot *slot = lock_page_slot(ps, page, SLOT_MOVING);
 
 	if (!slot)
 		return;
 	page_ref_inc(page);
+	slot_set(slot, slot_word(SLOT_SHARED,
+				 pmem_tier_page_index(ps->tier, page)));
 	unlock(slot);
 }

@@ -18,7 +18,7 @@
 
 /* swapoff calls it first of all, once no new entry can be allocated. */
 static struct pmem_tier_hook swapoff_hook = {
-	.function = "disable_swap_slots_cache_lock",
+	.prototype = "void disable_swap_slots_cache_lock(void)",
 	.trampoline = ps_tramp_swapoff,
 };
 
@@ -92,7 +92,7 @@ static void orphan_returned(struct pmemswap *ps)
 static bool keep_data(struct pmemswap *ps, struct slot *slot,
 		      unsigned long index, swp_entry_t entry)
 {
-	if (!slot_change_if(slot, slot_word(SLOT_SHARED, index),
+	if (!slot_change_if(slot, slot_word(SLOT_MOVING, index),
 			    slot_word(SLOT_RAW, index)))
 		return false;
 	ps_count(ps, PS_SHARED, -1);
@@ -200,7 +200,8 @@ struct mem_cgroup *ps_lent_memcg(struct pmemswap *ps, struct page *page)
 		/* Under the lock the entry is this page's. */
 		slot_lock(slot);
 		held = slot_get(slot) == slot_word(SLOT_LENT, index) ||
-		       slot_get(slot) == slot_word(SLOT_SHARED, index);
+		       slot_get(slot) == slot_word(SLOT_SHARED, index) ||
+		       slot_get(slot) == slot_word(SLOT_MOVING, index);
 		memcg = held ? ps_charge_find(entry) : NULL;
 		slot_unlock(slot);
 		if (held)
@@ -364,7 +365,7 @@ void ps_take_back_exit(void)
 int ps_take_back_enable(void)
 {
 	void *free = pmem_tier_symbol(&ps_map_in_feature,
-				      "free_swap_and_cache_nr");
+				      "void free_swap_and_cache_nr(swp_entry_t, int)");
 
 	if (!free)
 		return -EOPNOTSUPP;

@@ -11,8 +11,12 @@
  * first, up to UNLEND_BATCH neighbours, then the CPUs forget them, once for all; from
  * then on nobody can write to the pages who hasn't got a reference. So those that have
  * one reference, which is frozen, are swapped out, and the others get their page table
- * entry back, as does whoever shares the page. It all happens under the page table
- * lock: faults wait.
+ * entry back. It all happens under the page table lock: faults wait.
+ *
+ * Readahead by offset (tmpfs) reads the slots of lent pages as well, and a fault that found
+ * the entry before it was lent may be copying yet: a copy in the swap cache can be older than the
+ * page. So a page whose entry has SWAP_HAS_CACHE stays lent. Who sets that later reads
+ * the slot later, and finds the page as it is then.
  *
  * Processes whose memory is mapped elsewhere too (MMU notifiers: KVM) keep what they have.
  */
@@ -77,7 +81,8 @@ static struct page *pte_lent(const struct unlend *u, pte_t pte)
 	    pte_pfn(pte) - tier->first_pfn >= tier->nr_pages)
 		return NULL;
 	page = pte_page(pte);
-	if (mapped_once(page) && page_count(page) == own_refs(u, page))
+	if (PageAnon(page) && mapped_once(page) &&
+	    page_count(page) == own_refs(u, page))
 		return page;
 	return NULL;
 }
@@ -107,7 +112,9 @@ static pte_t unlend_page(struct unlend *u, struct page *page, pte_t old)
 		return old;
 	slot = &u->ps->slots[swp_offset(entry)];
 	slot_lock(slot);
+	/* swapoff doesn't get far while a slot is lent: swap_map is there. */
 	if (slot_get(slot) == slot_word(SLOT_LENT, index) &&
+	    READ_ONCE(READ_ONCE(u->ps->si)->swap_map[swp_offset(entry)]) == 1 &&
 	    page_ref_freeze(page, own_refs(u, page))) {
 		pte = swapped_pte(page, entry, old);
 		atomic_set(&page->_mapcount, -1);
@@ -136,11 +143,18 @@ static void unlend_table(struct unlend *u, struct mm_struct *mm,
 {
 	unsigned long end = t->first + ((unsigned long)t->nr << PAGE_SHIFT);
 	unsigned long at = t->first;
+	bool any = false;
 	unsigned int i;
 
-	for (i = 0; i < t->nr; i++, at += PAGE_SIZE)
-		u->old[i] = pte_lent(u, ptep_get(t->pte + i)) ?
-			    ptep_get_and_clear(mm, at, t->pte + i) : __pte(0);
+	for (i = 0; i < t->nr; i++, at += PAGE_SIZE) {
+		u->old[i] = __pte(0);
+		if (!pte_lent(u, ptep_get(t->pte + i)))
+			continue;
+		u->old[i] = ptep_get_and_clear(mm, at, t->pte + i);
+		any = true;
+	}
+	if (!any)
+		return;
 	static_call(ps_flush_tlb)(mm, t->first, end, PAGE_SHIFT, false);
 	list_mm(mm);
 	for (i = 0, at = t->first; i < t->nr; i++, at += PAGE_SIZE) {
@@ -169,6 +183,7 @@ static enum ps_rmap_next unlend(struct page_vma_mapped_walk *mapped, void *arg)
 		return PS_RMAP_STOP;
 	trace_unlend(u->ps->id, mapped->address, u->nr);
 	__lruvec_stat_mod_folio(page_folio(u->page), NR_ANON_MAPPED, -(int)u->nr);
+	update_hiwater_rss(mm);
 	/* add_mm_counter() wants an unexported tracepoint. */
 	percpu_counter_add(&mm->rss_stat[MM_ANONPAGES], -(s64)u->nr);
 	percpu_counter_add(&mm->rss_stat[MM_SWAPENTS], u->nr);
@@ -216,12 +231,13 @@ int ps_unlend(struct pmemswap *ps)
  */
 void ps_unlend_enable(void)
 {
-	void *flush = pmem_tier_symbol(&unlend_feature, "flush_tlb_mm_range");
+	void *flush = pmem_tier_symbol(&unlend_feature,
+				       "void flush_tlb_mm_range(struct mm_struct *, unsigned long, unsigned long, unsigned int, bool)");
 
 	if (!flush)
 		return;
 	if (!ps_rmap_enable())
-		return pmem_tier_feature_off(&unlend_feature, "needs", "rmap", 0);
+		return pmem_tier_feature_off(&unlend_feature, "needs rmap");
 	static_call_update(ps_flush_tlb, flush);
 	pmem_tier_feature_on(&unlend_feature);
 }

@@ -51,10 +51,11 @@ struct unuse {
 int ps_unuse_init(void)
 {
 	struct pmem_tier_feature *f = &ps_map_in_feature;
-	void *walk = pmem_tier_symbol(f, "walk_page_range");
+	void *walk = pmem_tier_symbol(f,
+		"int walk_page_range(struct mm_struct *, unsigned long, unsigned long, const struct mm_walk_ops *, void *)");
 
-	ps_first_mm = pmem_tier_symbol(f, "init_mm");
-	ps_mmlist_lock = pmem_tier_symbol(f, "mmlist_lock");
+	ps_first_mm = pmem_tier_symbol(f, "struct mm_struct init_mm");
+	ps_mmlist_lock = pmem_tier_symbol(f, "struct spinlock mmlist_lock");
 	if (!walk || !ps_first_mm || !ps_mmlist_lock)
 		return -EOPNOTSUPP;
 	static_call_update(ps_walk_page_range, walk);
@@ -164,5 +165,5 @@ void ps_unuse(struct pmemswap *ps, struct swap_info_struct *si)
 	count_vm_events(PSWPIN, u.mapped);
 	ps_count(ps, PS_MAPPED_IN, u.mapped);
 	if (u.mapped)
-		ps_upkeep_start(ps, 0);
+		ps_upkeep_start(ps);
 }

@@ -65,11 +65,24 @@ static bool pool_low(struct pmemswap *ps)
 	return pmem_tier_free_pages(ps->tier) <= ps->tier->nr_pages / LOW_PART;
 }
 
-/* Is it better to have the page back? It may be returned at any time: this is a guess. */
-static bool wanted_back(struct pmemswap *ps, const struct page *page)
+/*
+ * Is it better to have the page back? One whose data others need is none: its slot would
+ * keep it. It may be returned at any time: this is a guess.
+ */
+static bool wanted_back(struct pmemswap *ps, const struct page *page, bool low)
 {
-	return page_count(page) &&
-	       (is_memcg(lent_origin(page)) || pool_low(ps));
+	swp_entry_t entry = { .val = lent_origin(page) };
+	unsigned long word;
+
+	if (!page_count(page) || !PageAnon(page))
+		return false;
+	if (is_memcg(entry.val) || !low)
+		return is_memcg(entry.val);
+	/* Of another device it could be, if it was returned just now. */
+	if (swp_offset(entry) >= ps->nr_slots)
+		return false;
+	word = READ_ONCE(ps->slots[swp_offset(entry)].word);
+	return slot_kind(word) == SLOT_LENT;
 }
 
 /* Go on through the pool, as long as there is something to gain. */
@@ -77,22 +90,25 @@ static unsigned long take_back_some(struct pmemswap *ps, unsigned long budget)
 {
 	unsigned long nr = ps->tier->nr_pages, left = nr;
 	unsigned long pfn[BATCH], taken = 0;
+	bool low = pool_low(ps);
 	unsigned int n = 0;
 
-	while (left-- && taken < budget) {
+	while (left-- && budget) {
 		if (ps->low_at >= nr)
 			ps->low_at = 0;
 		pfn[n] = ps->tier->first_pfn + ps->low_at++;
-		n += wanted_back(ps, pfn_to_page(pfn[n]));
+		n += wanted_back(ps, pfn_to_page(pfn[n]), low);
 		if (left % BATCH == 0)
 			cond_resched();
-		if (left && n < min(BATCH, budget - taken))
+		if (left && n < min(BATCH, budget))
 			continue;
 		if (spare_dram() < n)
 			break;
 		taken += ps_drain_pages(ps, pfn, n, GFP_HIGHUSER_MOVABLE &
-						    ~__GFP_RECLAIM);
+						    ~__GFP_RECLAIM, true);
+		budget -= n;
 		n = 0;
+		low = pool_low(ps);
 	}
 	ps_count(ps, PS_TAKEN_BACK, taken);
 	return taken;
@@ -123,24 +139,28 @@ static void ps_upkeep_work(struct work_struct *work)
 
 	upkeep(ps);
 	ps->upkeep_last = start;
-	/* Off before the look: who lends after it finds it off. */
-	xchg(&ps->upkeep_on, 0);
-	if (ps_lent_pages(ps))
-		ps_upkeep_start(ps, (jiffies - start) * CPU_PART);
+	if (!ps_lent_pages(ps)) {
+		WRITE_ONCE(ps->upkeep_on, 0);
+		/* Who lent a page and found it on has counted the page after this. */
+		synchronize_rcu();
+		if (!ps_lent_pages(ps) || xchg(&ps->upkeep_on, 1))
+			return;
+	}
+	queue_delayed_work(upkeep_wq, &ps->upkeep_work,
+			   max((jiffies - start) * CPU_PART,
+			       (unsigned long)PERIOD));
 }
 
 /**
  * ps_upkeep_start() - pages are lent: look after them, after a while
  * @ps: the device
- * @delay: how long to wait at least, in jiffies
  *
  * Context: any but interrupts.
  */
-void ps_upkeep_start(struct pmemswap *ps, unsigned long delay)
+void ps_upkeep_start(struct pmemswap *ps)
 {
 	if (!xchg(&ps->upkeep_on, 1))
-		queue_delayed_work(upkeep_wq, &ps->upkeep_work,
-				   max(delay, (unsigned long)PERIOD));
+		queue_delayed_work(upkeep_wq, &ps->upkeep_work, PERIOD);
 }
 
 /**

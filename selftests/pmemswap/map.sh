@@ -331,6 +331,7 @@ holders()
 	same "drain" "$(writing "$(ps_attr drain)" 1)" EBUSY
 	log_has "$DEV: [1-5] pages are lent still: .* processes: ${_puppet_pid[p]}\$"
 	! log_has "processes: .*\\<$child\\>" >/dev/null || fail "process $child is named"
+	grep -qFx "$(feature_on rmap)" "$TIER/features" || fail "$(<"$TIER/features")"
 	tell p unpin a
 	tell p forkend a
 	puppet_end p
@@ -420,10 +421,23 @@ tracepoints()
 	grep -q ' map_fallback: .* reason=filled' "$dir/trace" || fail "no reason"
 }
 
+# FEATURE [VARIABLE...]: its line in "features" when it is on; BTF doesn't have the variables
+feature_on()
+{
+	local names=${*:2}
+
+	[[ -e /sys/kernel/btf/vmlinux ]] || names='all, the kernel has no BTF'
+	echo "$1: on${names:+, types unchecked: $names}"
+}
+
 features()
 {
 	use "$BIG"
-	same "features" "$(<"$TIER/features")" $'map_in: on\nrmap: on\nunlend: on\npromote: on'
+	same "features" "$(<"$TIER/features")" "$(
+		feature_on map_in init_mm, mmlist_lock
+		feature_on rmap
+		feature_on unlend
+		feature_on promote)"
 	rmmod pmemswap
 	same "features" "$(<"$TIER/features")" ''
 }

@@ -148,6 +148,32 @@ drain()
 	end
 }
 
+# Pages are on their way to DRAM when swapoff comes to them
+drain_and_swapoff()
+{
+	local i drainer
+
+	mapping all 16
+	puppet p
+	tell p map a 16M nohuge
+	for i in {1..4}; do
+		tell p fill a "$i" random
+		loop_until 20 goes_out $ENOUGH
+		tell p forkhold a
+		tell p verify a
+		_write "$(ps_attr map_faults)" read
+		while swap_active "$DEV"; do writing "$(ps_attr drain)" 1; done >/dev/null &
+		drainer=$!
+		swap_off "$DEV"
+		wait $drainer || :
+		tell p verify a
+		tell p forkend a
+		swap_on "$DEV"
+		_write "$(ps_attr map_faults)" all
+	done
+	end
+}
+
 nothing_swapped() { (( $(<"$CG/memory.swap.current") == 0 )); }
 
 # A page in DRAM and what is left in the slot are both accounted for
@@ -183,5 +209,6 @@ case_ 'swapoff maps for all' swapoff_maps_for_all
 case_ 'swapoff that copies for those who have not mapped' swapoff_copies_for_one
 case_ 'one maps, the other copies' other_copies
 case_ 'drain moves the page and leaves the slot' drain
+case_ 'drain and swapoff at the same time' drain_and_swapoff
 case_ 'charged as swap, and as memory' charged
 cases_done

@@ -125,6 +125,38 @@ unlend()
 	end
 }
 
+# Readahead of tmpfs goes by slots, and copies lent pages into the swap cache: they are old when written to
+unlend_not_behind_the_cache()
+{
+	local i
+
+	mapping all 1
+	_write /proc/sys/vm/page-cluster 3
+	mkdir -p $MNT
+	mount -t tmpfs -o size=100M tmpfs $MNT
+	puppet p
+	tell p map a 1M nohuge
+	tell p mapfile b 3M $MNT/file
+	tell p fill a 1 random
+	tell p fill b 9 random
+	for i in {0..255}; do
+		tell p pageout a "$i" 1
+		tell p pageout b $(( 3 * i )) 3
+	done
+	tell p verify a
+	num "lent pages" "$(stat_of "$DEV" lent_pages)" -gt 100
+	tell p verify b
+	tell p fill a 2 random
+	_write "$(ps_attr unlend)" 1
+	tell p verify a
+	tell p verify b
+	tell p fill a 3 random
+	_write "$(ps_attr drain)" 1
+	tell p verify a
+	end
+	umount $MNT
+}
+
 unlend_all_but_pinned()
 {
 	start
@@ -210,6 +242,7 @@ case_ 'promotion in a cgroup without room' no_room_to_promote
 case_ 'pages that stay lent after swapoff go to DRAM' back_after_swapoff
 case_ 'but not where they would fill a cgroup' no_room_after_swapoff
 case_ 'unlend swaps out in place' unlend
+case_ 'unlend leaves pages that have an old copy' unlend_not_behind_the_cache
 case_ 'unlend leaves pinned pages' unlend_all_but_pinned
 case_ 'unlend, with processes that forked' unlend_after_fork
 case_ 'unlend while pages are in use' unlend_under_way
