@@ -32,8 +32,10 @@ need-kdir:
 	@test -e "$(KDIR)/include/config/kernel.release" || { \
 		echo 'No headers of a kernel 6.12 or newer: run "make setup", or give KDIR=DIR' >&2; exit 1; }
 
-modules: need-kdir ## build the kernel modules
+modules: need-kdir ## build the kernel modules, and those for tests
 	+$(KBUILD) W=1 KCFLAGS=-Werror modules
+	+$(KBUILD)/selftests/modules KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers \
+		W=1 KCFLAGS=-Werror modules
 
 modules_install: need-kdir ## copy the modules to /lib/modules/VERSION/updates
 	+$(KBUILD) INSTALL_MOD_PATH=$(DESTDIR) CONFIG_MODULE_SIG_ALL= modules_install
