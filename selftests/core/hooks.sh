@@ -91,23 +91,26 @@ no_btf()
 
 hooked() { grep -q "^$1 " $TRACING/enabled_functions; }
 
-hooks()
+# hook on|off TYPE: asks for the function of that type, looks whether it is hooked
+hook()
 {
 	local f=disable_swap_slots_cache_lock
 
 	mountpoint -q $TRACING || mount -t tracefs tracefs $TRACING
-	load pmem_tier_try "prototype=void $f(void)" hook=1
-	[[ $(<$FEATURES) == 'try: on'* ]] || fail "$(<$FEATURES)"
-	hooked $f || fail "$f isn't hooked"
-	same "functions hooked" "$(grep -c try_tramp $TRACING/enabled_functions)" 1
-	unload pmem_tier_try
-	! hooked $f || fail "$f is still hooked"
-
-	need_btf
-	load pmem_tier_try "prototype=int $f(void)" hook=1
-	[[ $(<$FEATURES) == 'try: off: '* ]] || fail "$(<$FEATURES)"
+	load pmem_tier_try "prototype=$2 $f(void)" hook=1
+	[[ $(<$FEATURES) == "try: $1"* ]] || fail "$(<$FEATURES)"
+	if [[ $1 == on ]]; then
+		hooked $f || fail "$f isn't hooked"
+		same "functions hooked" "$(grep -c try_tramp $TRACING/enabled_functions)" 1
+		unload pmem_tier_try
+	fi
 	! hooked $f || fail "$f is hooked"
-	unload pmem_tier_try
+}
+
+hook_of_another_type()
+{
+	need_btf
+	hook off int
 }
 
 # As those are that ftrace itself is made of
@@ -118,7 +121,7 @@ not_traceable()
 	try "off: can't hook \"$f\": error -22" "$f" 1
 }
 
-ktap_plan 11
+ktap_plan 12
 t 'a function that there is not' no_such
 t 'what is no prototype' no_prototype
 t 'a name that several have' ambiguous
@@ -140,5 +143,6 @@ t 'parameters of another type' mistaken \
 t 'a variable of another type' mistaken 'struct rq runqueues' 'struct cfs_rq runqueues' 'struct rq *runqueues'
 t 'what BTF knows nothing of' not_in_btf
 t 'a kernel without BTF' no_btf
-t 'a hook on the right function, and on another' hooks
+t 'a hook' hook on void
+t 'a hook on a function of another type' hook_of_another_type
 t 'a function out of reach for ftrace' not_traceable

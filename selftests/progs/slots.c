@@ -98,8 +98,8 @@ static void fault(uint64_t i)
 }
 
 /*
- * @arg: pages; how many rounds; a seed; 1 to use zswap as well. If that writes back, $RECLAIM has to
- * be the file that reclaims from this cgroup.
+ * @arg: pages; how many rounds; a seed; 1 to use zswap as well. If that writes back, $RECLAIM has
+ * to be the file that reclaims from this cgroup.
  */
 static void rewrite(const uint64_t *arg)
 {
