@@ -37,7 +37,10 @@
 #define PROMOTE_GFP	(GFP_HIGHUSER_MOVABLE & ~__GFP_DIRECT_RECLAIM)
 
 DEFINE_STATIC_CALL_NULL(ps_clear_young, ptep_test_and_clear_young);
-DEFINE_STATIC_CALL_NULL(ps_notify_young, __mmu_notifier_clear_young);
+/* __mmu_notifier_clear_young(): not declared where there is no such thing. */
+typedef int (*notify_young_fn)(struct mm_struct *mm, unsigned long start,
+			       unsigned long end);
+DEFINE_STATIC_CALL_NULL(ps_notify_young, *(notify_young_fn)NULL);
 
 static struct pmem_tier_feature promote_feature = { .name = "promote" };
 
@@ -172,13 +175,17 @@ unsigned long ps_promote(struct pmemswap *ps, unsigned long budget)
 void ps_promote_enable(void)
 {
 	struct pmem_tier_feature *f = &promote_feature;
-	void *young = pmem_tier_symbol(f,
-		"int ptep_test_and_clear_young(struct vm_area_struct *, unsigned long, pte_t *)");
-	void *notify = pmem_tier_symbol(f,
-		"int __mmu_notifier_clear_young(struct mm_struct *, unsigned long, unsigned long)");
+	void *young, *notify = NULL;
 
-	if (!young || !notify)
+	young = pmem_tier_symbol(f, "int ptep_test_and_clear_young(struct vm_area_struct *, unsigned long, pte_t *)");
+	if (!young)
 		return;
+	/* Without it no process has notifiers. */
+	if (IS_ENABLED(CONFIG_MMU_NOTIFIER)) {
+		notify = pmem_tier_symbol(f, "int __mmu_notifier_clear_young(struct mm_struct *, unsigned long, unsigned long)");
+		if (!notify)
+			return;
+	}
 	if (!ps_rmap_enable())
 		return pmem_tier_feature_off(f, "needs rmap");
 	static_call_update(ps_notify_young, notify);

@@ -132,11 +132,11 @@ unlend_not_behind_the_cache()
 
 	mapping all 1
 	_write /proc/sys/vm/page-cluster 3
-	mkdir -p $MNT
-	mount -t tmpfs -o size=100M tmpfs $MNT
+	mkdir -p "$MNT"
+	mount -t tmpfs -o size=100M tmpfs "$MNT"
 	puppet p
 	tell p map a 1M nohuge
-	tell p mapfile b 3M $MNT/file
+	tell p mapfile b 3M "$MNT/file"
 	tell p fill a 1 random
 	tell p fill b 9 random
 	for i in {0..255}; do
@@ -154,7 +154,7 @@ unlend_not_behind_the_cache()
 	_write "$(ps_attr drain)" 1
 	tell p verify a
 	end
-	umount $MNT
+	umount "$MNT"
 }
 
 unlend_all_but_pinned()
