@@ -47,11 +47,16 @@ nothing_left()
 }
 
 # prog NAME ARG...: a program with the exit status of lib/area.h; what it says last is why it skips
-prog()
+prog() { _prog "$PROGS/$1" "${@:2}"; }
+
+# prog_in CGROUP NAME ARG...: the same in a cgroup
+prog_in() { _prog cg_run "$1" "$PROGS/$2" "${@:3}"; }
+
+_prog()
 {
 	local out=$_ktap_tmp/prog rc=0
 
-	"$PROGS/$1" "${@:2}" >"$out" 2>&1 || rc=$?
+	"$@" >"$out" 2>&1 || rc=$?
 	tail -n 40 "$out"
 	(( rc != 4 )) || skip "$(tail -n 1 "$out")"
 	(( rc == 0 )) || fail "$*: status $rc"
