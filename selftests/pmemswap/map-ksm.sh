@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 1G --nvdimm 512M --nvdimm 256M
+# timeout: 600
 # KSM with mapping on page-in: merged pages that are swapped out come back to each of those that share
 # them, and what one of them writes is its own.
 

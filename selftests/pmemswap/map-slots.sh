@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 1G --nvdimm 512M --nvdimm 256M
-# timeout: 900
+# timeout: 600
 # Mapping on page-in among pages that can't be mapped: zeros, pages of one value, what zswap has, and
 # shared memory. Nothing comes in that is older than what went out last.
 

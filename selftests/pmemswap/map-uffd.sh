@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 1G --nvdimm 512M --nvdimm 256M
+# timeout: 600
 # userfaultfd on memory that is mapped on page-in: protected pages stay protected, events are exact.
 
 # shellcheck source-path=SCRIPTDIR

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 1G --nvdimm 512M --nvdimm 256M
+# timeout: 600
 # Mapping on page-in and VMAs: faults stay within theirs, mprotect, mremap, private pages of files,
 # memory of other processes, soft-dirty bits.
 
