@@ -35,18 +35,22 @@ mapping_device()
 around()
 {
 	_write "$(ps_attr fault_around_pages)" "$1"
-	at_exit _swap_off_if_on
+	at_exit _leave
 	swap_on "$DEV"
-	at_exit _puppets_kill
 }
 
-_swap_off_if_on() { ! swap_active "$DEV" || swap_off "$DEV"; }
+_leave()
+{
+	_puppets_kill
+	! swap_active "$DEV" || swap_off "$DEV"
+}
 
-# Everybody is gone, swap goes off: the pool must be as it was
+# Everybody is gone, swap goes off: the pool must be as it was. Pages may take some seconds to return.
 nothing_left()
 {
 	puppets_end
-	_swap_off_if_on
+	! swap_active "$DEV" || swap_off "$DEV"
+	loop_until 20 pool_idle "$BIG" || :
 	idle "$BIG"
 }
 

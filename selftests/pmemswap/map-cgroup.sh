@@ -152,6 +152,7 @@ climbs()
 		echo 1 >"$dir/memory.oom.group"
 	done
 	: >$TALLY.drain
+	at_exit rm -f $TALLY.drain
 	drain_all_the_time &
 	drainer=$!
 	watch "${dirs[@]}"

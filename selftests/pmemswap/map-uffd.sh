@@ -8,7 +8,7 @@
 . "$(dirname "$0")/../lib/mapping.sh"
 
 mapping_device
-ktap_plan 17
+ktap_plan 18
 t 'write-protected, read first, one page a fault' in_c 1 uffd wp-read 1
 t 'write-protected, read first, 16 around' in_c 16 uffd wp-read 16
 t 'write-protected, read first, 512 around' in_c 512 uffd wp-read 64
@@ -21,6 +21,7 @@ t 'drain keeps them protected' in_c 16 uffd wp-drain
 t 'swapoff keeps them protected' in_c 16 uffd wp-swapoff
 t 'fork of what is protected and swapped out' in_c 16 uffd wp-fork 0
 t 'fork of what is protected and lent' in_c 16 uffd wp-fork 1
+t 'protected holes among those swapped out' in_c 16 uffd wp-holes
 t 'missing pages among those swapped out' in_c 16 uffd missing
 t 'minor faults on shared memory' in_c 16 uffd minor
 t 'UFFDIO_MOVE of what is swapped out' in_c 16 uffd move 0

@@ -19,6 +19,9 @@
 #define PAGES	64
 
 /* Newer than the headers may be */
+#ifndef UFFD_FEATURE_WP_UNPOPULATED
+#define UFFD_FEATURE_WP_UNPOPULATED	(1 << 13)
+#endif
 #ifndef UFFD_FEATURE_WP_ASYNC
 #define UFFD_FEATURE_WP_ASYNC	(1 << 15)
 #endif
@@ -410,6 +413,39 @@ static bool is_any(uint64_t i)
 	return i < PAGES;
 }
 
+/* Where there is no page a marker remembers the protection; neighbours leave it alone */
+static void wp_holes(const uint64_t *arg)
+{
+	uint64_t i;
+
+	(void)arg;
+	area_new(&area, PAGES, 0);
+	for (i = 0; i < PAGES; i++) {
+		if (is_hole(i))
+			continue;
+		area_write(&area, i, KIND_RANDOM);
+		range_out(&area, i, 1);
+	}
+	open_uffd(UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_UNPOPULATED);
+	watch(&area, UFFDIO_REGISTER_MODE_WP);
+	for (i = 0; i < PAGES; i++)
+		protect(i, true);
+	start_handler();
+	for (i = 0; i < PAGES; i++)
+		if (!is_hole(i))
+			area_check_page(&area, i);
+	for (i = 0; i < PAGES; i++) {
+		if (!is_hole(i))
+			same("where it is", where_is(area_page(&area, i)), LENT);
+		if (!(pagemap_of(area_page(&area, i)) & PM_UFFD_WP))
+			fail("page %" PRIu64 " is not protected", i);
+	}
+	area_fill(&area, KIND_RANDOM);
+	area_check(&area);
+	check_all_events(is_any, NULL, NULL);
+	stop_handler();
+}
+
 /* A page of shared memory that is out comes in by copying, and the handler maps it */
 static void minor(const uint64_t *arg)
 {
@@ -506,6 +542,7 @@ static const struct test_case cases[] = {
 	{ "wp-drain", wp_drain },
 	{ "wp-swapoff", wp_swapoff },
 	{ "wp-fork", wp_fork },
+	{ "wp-holes", wp_holes },
 	{ "missing", missing },
 	{ "minor", minor },
 	{ "move", move },
