@@ -26,14 +26,17 @@ help: ## this list
 	@echo '  DESTDIR=DIR      install below DIR instead of /'
 	@echo '  PMEMSWAP_CACHE=DIR  where the images for guests are kept (build/vm)'
 	@echo '  TESTS="NAME..."  for check-debug: only these (core, core/claim)'
+	@echo '  BENCH="--quick"  for bench: options of bench/run, see bench/run --help'
 	@echo '  FLAVOUR=kcsan    for check-debug: the kernel that finds data races'
 
 need-kdir:
 	@test -e "$(KDIR)/include/config/kernel.release" || { \
 		echo 'No headers of a kernel 6.12 or newer: run "make setup", or give KDIR=DIR' >&2; exit 1; }
 
-modules: need-kdir ## build the kernel modules
+modules: need-kdir ## build the kernel modules, and those for tests
 	+$(KBUILD) W=1 KCFLAGS=-Werror modules
+	+$(KBUILD)/selftests/modules KBUILD_EXTRA_SYMBOLS=$(CURDIR)/Module.symvers \
+		W=1 KCFLAGS=-Werror modules
 
 modules_install: need-kdir ## copy the modules to /lib/modules/VERSION/updates
 	+$(KBUILD) INSTALL_MOD_PATH=$(DESTDIR) CONFIG_MODULE_SIG_ALL= modules_install
@@ -78,10 +81,10 @@ check: setup ## run all tests in guests
 check-debug: setup ## run guest tests on a kernel with KASAN, lockdep, kmemleak ...
 	@selftests/debug/check $(if $(FLAVOUR),-f $(FLAVOUR)) $(TESTS)
 
-bench: setup ## measure, in guests
-	@test -x bench/run || { echo 'There is no bench/run yet'; exit 1; }
+bench: ## measure, in guests: tables, JSON and charts
+	@selftests/vm/vm setup bench
 	+@$(MAKE) --no-print-directory modules progs
-	bench/run
+	bench/run $(BENCH)
 
 lint: ## check style and run static checks
 	@selftests/vm/vm setup lint

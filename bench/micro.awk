@@ -1,26 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Turns the lines of micro-guest into JSON (format=json) or a Markdown table (format=table).
-
-function median(key,	n, i, j, t, v)
-{
-	n = nr[key]
-	for (i = 1; i <= n; i++)
-		v[i] = value[key, i]
-	for (i = 2; i <= n; i++)
-		for (j = i; j > 1 && v[j - 1] > v[j]; j--) {
-			t = v[j]
-			v[j] = v[j - 1]
-			v[j - 1] = t
-		}
-	least[key] = v[1]
-	most[key] = v[n]
-	return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
-}
-
-function rest()
-{
-	return substr($0, length($1) + 2)
-}
+# Turns the lines of micro-guest into JSON (format=json), a Markdown table (table) or data for a chart (chart).
+# Needs stats.awk.
 
 $1 == "row" {
 	split(rest(), part, "|")
@@ -28,73 +8,63 @@ $1 == "row" {
 	row_title[part[1]] = part[2]
 	next
 }
-$1 == "peer" {
-	split(rest(), part, "|")
-	peers[++nr_peers] = part[1]
-	peer_title[part[1]] = part[2]
-	next
-}
 $1 == "sample" {
-	key = $2 SUBSEP $4
-	value[key, ++nr[key]] = $6 / $5
-	pages = $5
-	if ($3 > rounds)
-		rounds = $3
+	add($2 SUBSEP $4, $6 / $5)
+	about["pages"] = $5
+	if ($3 > about["rounds"])
+		about["rounds"] = $3
 	next
 }
 $1 != "end" { about[$1] = rest() }
 
-function json(	i, r, p, k, sep, v)
+function json(	r, p)
 {
-	printf "{\n  \"unit\": \"instructions a page\",\n  \"kernel\": \"%s\",\n  \"cpu\": \"%s\",\n", about["kernel"], about["cpu"]
-	printf "  \"pages\": %d,\n  \"rounds\": %d,\n  \"results\": [", pages, rounds
+	about["unit"] = "instructions a page"
+	print "{"
+	json_facts("unit revision kernel cpu pages rounds")
+	printf "  \"results\": ["
 	peers[0] = "none"
 	for (r = 1; r <= nr_rows; r++)
-		for (p = 0; p <= nr_peers; p++) {
-			k = peers[p] SUBSEP rows[r]
-			if (!(k in nr))
-				continue
-			v = median(k)
-			printf "%s\n    { \"row\": \"%s\", \"peer\": \"%s\", \"median\": %.1f, \"min\": %.1f, \"max\": %.1f, \"rounds\": %d }", sep, rows[r], peers[p], v, least[k], most[k], nr[k]
-			sep = ","
-		}
+		for (p = 0; p <= nr_peers; p++)
+			json_result(peers[p] SUBSEP rows[r], 1, "\"row\": \"" rows[r] "\", \"peer\": \"" peers[p] "\"")
 	printf "\n  ]\n}\n"
 }
 
-function table(	r, p, k, base, v, spread, worst, where)
+function has(row,	p)
 {
-	printf "Kernel %s, %d pages, median of %d rounds; in brackets: times as many as %s.\n\n", about["kernel"], pages, rounds, peer_title[peers[1]]
-	printf "| instructions a page |"
 	for (p = 1; p <= nr_peers; p++)
-		printf " %s |", peer_title[peers[p]]
-	printf "\n|---|"
-	for (p = 1; p <= nr_peers; p++)
-		printf "---:|"
-	print ""
+		if ((peers[p] SUBSEP row) in nr)
+			return 1
+	return 0
+}
+
+function table(	r, p, k, base, v)
+{
+	printf "Kernel %s, %d pages, %s; in brackets: times as many as %s.\n\n", about["kernel"], about["pages"], rounds_text(), peer_title[peers[1]]
+	table_head("instructions a page")
 	for (r = 1; r <= nr_rows; r++) {
-		if (("none" SUBSEP rows[r]) in nr)
+		if (!has(rows[r]))
 			continue
 		printf "| %s |", row_title[rows[r]]
+		base = 0
 		for (p = 1; p <= nr_peers; p++) {
 			k = peers[p] SUBSEP rows[r]
+			if (!(k in nr)) {
+				printf " |"
+				continue
+			}
 			v = median(k)
+			note_spread(k, v, row_title[rows[r]] ", " peer_title[peers[p]])
 			if (p == 1)
 				base = v
-			spread = most[k] / v - 1
-			if (1 - least[k] / v > spread)
-				spread = 1 - least[k] / v
-			if (spread > worst) {
-				worst = spread
-				where = row_title[rows[r]] ", " peer_title[peers[p]]
-			}
-			if (p == 1)
+			if (p == 1 || !base)
 				printf " %.0f |", v
 			else
 				printf " %.0f (%.2f) |", v, v / base
 		}
 		print ""
 	}
-	printf "\nNo round was further than %.1f %% from its median (%s).", worst * 100, where
+	printf "\n%s", spread_text(1)
 	for (r = 1; r <= nr_rows; r++) {
 		k = "none" SUBSEP rows[r]
 		if (k in nr)
@@ -103,9 +73,23 @@ function table(	r, p, k, base, v, spread, worst, where)
 	print ""
 }
 
+function chart(	n, i, p, show)
+{
+	chart_head()
+	n = split("out in-read-seq in-free-seq swapoff", show, " ")
+	for (i = 1; i <= n; i++) {
+		printf "\"%s\"", wrap(row_title[show[i]])
+		for (p = 1; p <= nr_peers; p++)
+			chart_value(peers[p] SUBSEP show[i], 1)
+		print ""
+	}
+}
+
 END {
 	if (format == "json")
 		json()
+	else if (format == "chart")
+		chart()
 	else
 		table()
 }

@@ -161,6 +161,9 @@ void tier_withdraw(struct tier_ns *ns);
 void tier_client_page_free(struct tier_ns *ns, struct page *page);
 
 /* features.c */
+struct pmem_tier_feature;
+void tier_feature_unchecked(struct pmem_tier_feature *feature,
+			    const char *name);
 ssize_t tier_features_emit(char *buf);
 
 /* sysfs.c */

@@ -27,6 +27,7 @@ void pmem_tier_feature_add(struct pmem_tier_feature *feature)
 {
 	mutex_lock(&features_lock);
 	strscpy(feature->state, "idle");
+	feature->unchecked[0] = '\0';
 	list_add_tail(&feature->node, &features);
 	mutex_unlock(&features_lock);
 }
@@ -55,34 +56,56 @@ EXPORT_SYMBOL_GPL(pmem_tier_feature_del);
 void pmem_tier_feature_on(struct pmem_tier_feature *feature)
 {
 	mutex_lock(&features_lock);
-	strscpy(feature->state, "on");
+	if (*feature->unchecked)
+		snprintf(feature->state, sizeof(feature->state),
+			 "on, types unchecked: %s", feature->unchecked);
+	else
+		strscpy(feature->state, "on");
 	mutex_unlock(&features_lock);
 }
 EXPORT_SYMBOL_GPL(pmem_tier_feature_on);
 
 /**
+ * tier_feature_unchecked() - nobody knows the type of something that a feature takes
+ * @feature: the feature
+ * @name: what that is; another time makes no difference
+ *
+ * Context: process context, may sleep.
+ */
+void tier_feature_unchecked(struct pmem_tier_feature *feature, const char *name)
+{
+	mutex_lock(&features_lock);
+	if (!strstr(feature->unchecked, name)) {
+		if (*feature->unchecked)
+			strlcat(feature->unchecked, ", ",
+				sizeof(feature->unchecked));
+		strlcat(feature->unchecked, name, sizeof(feature->unchecked));
+	}
+	mutex_unlock(&features_lock);
+}
+
+/**
  * pmem_tier_feature_off() - something that a feature takes is missing
  * @feature: the feature
- * @what: in which way, e.g. "can't hook"
- * @name: the kernel function
- * @err: 0 or a negative error
+ * @fmt: what, as for printk()
  *
  * Says so, once in the log and from then on in the file "features".
  *
  * Context: process context, may sleep.
  */
-void pmem_tier_feature_off(struct pmem_tier_feature *feature, const char *what,
-			   const char *name, int err)
+void pmem_tier_feature_off(struct pmem_tier_feature *feature, const char *fmt,
+			   ...)
 {
+	struct va_format vaf = { .fmt = fmt };
+	va_list args;
+
+	va_start(args, fmt);
+	vaf.va = &args;
 	mutex_lock(&features_lock);
-	if (err)
-		snprintf(feature->state, sizeof(feature->state),
-			 "off: %s %s: error %d", what, name, err);
-	else
-		snprintf(feature->state, sizeof(feature->state), "off: %s %s",
-			 what, name);
+	snprintf(feature->state, sizeof(feature->state), "off: %pV", &vaf);
 	pr_warn("%s is %s\n", feature->name, feature->state);
 	mutex_unlock(&features_lock);
+	va_end(args);
 }
 EXPORT_SYMBOL_GPL(pmem_tier_feature_off);
 

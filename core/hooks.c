@@ -2,99 +2,37 @@
 /*
  * Hooks on kernel functions: install, count who is inside, remove.
  */
-#define pr_fmt(fmt) "pmem_tier: " fmt
-
 #include <linux/delay.h>
-#include <linux/kallsyms.h>
-#include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
-#include <linux/static_call.h>
 #include <linux/string.h>
 #include <asm/ibt.h>
 #include <asm/nops.h>
 #include <pmem_tier/hooks.h>
 
-/*
- * A sealed function has no ENDBR: an indirect call of it traps on hardware with
- * IBT. Static calls are direct calls.
- */
-DEFINE_STATIC_CALL_NULL(kallsyms_lookup, kallsyms_lookup_name);
-
-/* Address of kallsyms_lookup_name(): kprobes still find unexported names. */
-static unsigned long find_kallsyms(void)
-{
-	struct kprobe kp = { .symbol_name = "kallsyms_lookup_name" };
-	char sym[KSYM_SYMBOL_LEN];
-	unsigned long addr, offset;
-	char *plus;
-
-	if (register_kprobe(&kp))
-		return 0;
-	addr = (unsigned long)kp.addr;
-	unregister_kprobe(&kp);
-
-	/* The probe may sit behind an ENDBR: go back to the first byte. */
-	sprint_symbol(sym, addr);
-	plus = strchr(sym, '+');
-	if (!plus || sscanf(plus, "+0x%lx/", &offset) != 1)
-		return 0;
-	return addr - offset;
-}
-
-static unsigned long find_symbol(const char *name)
-{
-	static bool tried;
-
-	if (!tried) {
-		unsigned long addr = find_kallsyms();
-
-		tried = true;
-		if (addr)
-			static_call_update(kallsyms_lookup, (void *)addr);
-	}
-	if (!static_call_query(kallsyms_lookup))
-		return 0;
-	return static_call(kallsyms_lookup)(name);
-}
-
-/**
- * pmem_tier_symbol() - address of an unexported function of the kernel
- * @feature: what it is for: off when there is no such function
- * @name: its name
- *
- * Context: process context, may sleep.
- * Return: the address, for static_call_update(), or NULL.
- */
-void *pmem_tier_symbol(struct pmem_tier_feature *feature, const char *name)
-{
-	unsigned long addr = find_symbol(name);
-
-	if (!addr)
-		pmem_tier_feature_off(feature, "the kernel has no", name, 0);
-	return (void *)addr;
-}
-EXPORT_SYMBOL_GPL(pmem_tier_symbol);
-
 /**
  * pmem_tier_hook_install() - put a hook in place
- * @hook: the hook, function and trampoline set
+ * @hook: the hook, prototype and trampoline set
  * @feature: what it is for: off when this fails
  *
  * Context: process context, may sleep.
- * Return: 0 or a negative error: -ENOENT when the kernel has no such function or
- * ftrace can't reach it, -EBUSY when something else hooked it (a livepatch).
+ * Return: 0 or a negative error: -ENOENT when the kernel has no such function, see
+ * pmem_tier_symbol(), -EINVAL when ftrace can't reach it, -EBUSY when something
+ * else hooked it (a livepatch).
  */
 int pmem_tier_hook_install(struct pmem_tier_hook *hook,
 			   struct pmem_tier_feature *feature)
 {
+	void *function = pmem_tier_symbol(feature, hook->prototype);
 	int err;
 
+	if (!function)
+		return -ENOENT;
 	hook->inside = alloc_percpu(long);
 	if (!hook->inside)
 		return -ENOMEM;
-	err = ftrace_set_filter(&hook->ops, (unsigned char *)hook->function,
-				strlen(hook->function), 1);
+	/* By address: it is the one that was looked at, and no module's. */
+	err = ftrace_set_filter_ip(&hook->ops, (unsigned long)function, 0, 1);
 	if (!err)
 		err = register_ftrace_direct(&hook->ops,
 					     (unsigned long)hook->trampoline);
@@ -102,8 +40,8 @@ int pmem_tier_hook_install(struct pmem_tier_hook *hook,
 		ftrace_free_filter(&hook->ops);
 		memset(&hook->ops, 0, sizeof(hook->ops));
 		free_percpu(hook->inside);
-		pmem_tier_feature_off(feature, "can't hook", hook->function,
-				      err);
+		pmem_tier_feature_off(feature, "can't hook \"%s\": error %d",
+				      hook->prototype, err);
 		return err;
 	}
 	/*
@@ -118,7 +56,7 @@ EXPORT_SYMBOL_GPL(pmem_tier_hook_install);
 
 /**
  * pmem_tier_hook_body() - where a hooked function goes on behind the hook
- * @hook: the hook, function set
+ * @hook: the hook, prototype set
  * @feature: what it is for: off when this fails
  *
  * A handler that calls the hooked function there doesn't come back to itself.
@@ -130,7 +68,7 @@ void *pmem_tier_hook_body(struct pmem_tier_hook *hook,
 			  struct pmem_tier_feature *feature)
 {
 	static const u8 nop[MCOUNT_INSN_SIZE] = { BYTES_NOP5 };
-	u8 *code = pmem_tier_symbol(feature, hook->function);
+	u8 *code = pmem_tier_symbol(feature, hook->prototype);
 
 	if (!code)
 		return NULL;
@@ -138,8 +76,8 @@ void *pmem_tier_hook_body(struct pmem_tier_hook *hook,
 		code += ENDBR_INSN_SIZE;
 	/* Of ftrace: a no-op of 5 bytes, or a call once something is attached. */
 	if (*code != 0xe8 && memcmp(code, nop, sizeof(nop))) {
-		pmem_tier_feature_off(feature, "can't enter", hook->function,
-				      0);
+		pmem_tier_feature_off(feature, "can't enter \"%s\"",
+				      hook->prototype);
 		return NULL;
 	}
 	return code + MCOUNT_INSN_SIZE;

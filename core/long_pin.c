@@ -22,7 +22,7 @@
 #include "core.h"
 
 static struct pmem_tier_hook long_pin_hook = {
-	.function = "migrate_device_coherent_folio",
+	.prototype = "int migrate_device_coherent_folio(struct folio *)",
 	.trampoline = tier_tramp_long_pin,
 };
 

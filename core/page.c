@@ -15,6 +15,16 @@ static struct tier_ns *pgmap_to_ns(struct dev_pagemap *pgmap)
 	return container_of(pgmap, struct tier_ns, pgmap);
 }
 
+/*
+ * mm leaves its flags on a page; they must not meet the next owner. PG_reserved is
+ * what marks device memory for pfn walkers, and zone and node are part of the flags
+ * word: they stay.
+ */
+static void forget(struct page *page)
+{
+	page->flags &= ~PAGE_FLAGS_CHECK_AT_PREP | (1UL << PG_reserved);
+}
+
 /**
  * pmem_tier_lent() - account pages that mm has just been given
  * @tier: the tier
@@ -33,11 +43,28 @@ void pmem_tier_lent(struct pmem_tier *tier, struct page *page, int nr)
 }
 EXPORT_SYMBOL_GPL(pmem_tier_lent);
 
-/*
- * The last reference to a lent page is gone. mm leaves its flags on the page;
- * they must not meet the next owner. PG_reserved is what marks device memory for
- * pfn walkers, and zone and node are part of the flags word: they stay.
+/**
+ * pmem_tier_unlent() - mm has no reference to a lent page any more
+ * @tier: the tier
+ * @page: the page, mapped by nobody, its references frozen by the client
+ *
+ * As if mm had dropped the last one, but that nobody is called: the page is the
+ * client's again.
+ *
+ * Context: any.
  */
+void pmem_tier_unlent(struct pmem_tier *tier, struct page *page)
+{
+	struct tier_ns *ns = to_tier_ns(tier);
+
+	page->mapping = NULL;
+	forget(page);
+	this_cpu_dec(ns->counts->lent);
+	put_dev_pagemap(page->pgmap);
+}
+EXPORT_SYMBOL_GPL(pmem_tier_unlent);
+
+/* The last reference to a lent page is gone. */
 static void tier_page_free(struct page *page)
 {
 	struct tier_ns *ns = pgmap_to_ns(page->pgmap);
@@ -47,7 +74,7 @@ static void tier_page_free(struct page *page)
 		tier_cached_page_free(ns, page);
 		goto out;
 	}
-	page->flags &= ~PAGE_FLAGS_CHECK_AT_PREP | (1UL << PG_reserved);
+	forget(page);
 	/* The client stays for as long as it counts as lent. */
 	tier_client_page_free(ns, page);
 out:

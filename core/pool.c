@@ -102,6 +102,19 @@ unsigned long tier_pool_used(struct tier_ns *ns, enum pmem_tier_user user)
 }
 
 /**
+ * pmem_tier_free_pages() - pages of a pool that are nobody's
+ * @tier: the tier
+ *
+ * Context: any.
+ * Return: the number, the reserve included.
+ */
+unsigned long pmem_tier_free_pages(struct pmem_tier *tier)
+{
+	return freemap_nr_free(&to_tier_ns(tier)->free);
+}
+EXPORT_SYMBOL_GPL(pmem_tier_free_pages);
+
+/**
  * tier_pool_lent() - pages that mm holds references to
  * @ns: the tier
  *
@@ -289,19 +302,6 @@ void pmem_tier_free(struct pmem_tier *tier, unsigned long index,
 	freemap_put(&ns->free, index);
 }
 EXPORT_SYMBOL_GPL(pmem_tier_free);
-
-/**
- * pmem_tier_free_pages() - pages that are free
- * @tier: the tier
- *
- * Context: any.
- * Return: the number; exact when nobody takes or gives back pages meanwhile.
- */
-unsigned long pmem_tier_free_pages(struct pmem_tier *tier)
-{
-	return freemap_nr_free(&to_tier_ns(tier)->free);
-}
-EXPORT_SYMBOL_GPL(pmem_tier_free_pages);
 
 /**
  * pmem_tier_reserve_pages() - free pages that soft users leave alone

@@ -29,9 +29,13 @@ static bool ready;
  */
 int cx_drop_init(void)
 {
-	void *remove = pmem_tier_symbol(&cx_feature, "remove_mapping");
-	void *unmap = pmem_tier_symbol(&cx_feature, "try_to_unmap");
-	void *referenced = pmem_tier_symbol(&cx_feature, "folio_referenced");
+	struct pmem_tier_feature *f = &cx_feature;
+	void *remove = pmem_tier_symbol(f,
+					"long remove_mapping(struct address_space *, struct folio *)");
+	void *unmap = pmem_tier_symbol(f,
+				       "void try_to_unmap(struct folio *, enum ttu_flags)");
+	void *referenced = pmem_tier_symbol(f,
+					    "int folio_referenced(struct folio *, int, struct mem_cgroup *, unsigned long *)");
 
 	if (!remove || !unmap || !referenced)
 		return -EOPNOTSUPP;

@@ -40,7 +40,7 @@
 static struct list_lru *shadow_nodes;
 
 static struct pmem_tier_hook evict_hook = {
-	.function = "__filemap_remove_folio",
+	.prototype = "void __filemap_remove_folio(struct folio *, void *)",
 	.trampoline = cx_tramp_evict,
 };
 
@@ -313,8 +313,10 @@ int cx_evict_enable(void)
 	if (evict_hook.installed)
 		return 0;
 	body = pmem_tier_hook_body(&evict_hook, &cx_feature);
-	update = pmem_tier_symbol(&cx_feature, "workingset_update_node");
-	shadow_nodes = pmem_tier_symbol(&cx_feature, "shadow_nodes");
+	update = pmem_tier_symbol(&cx_feature,
+				  "void workingset_update_node(struct xa_node *)");
+	shadow_nodes = pmem_tier_symbol(&cx_feature,
+					"struct list_lru shadow_nodes");
 	if (!body || !update || !shadow_nodes)
 		return -EOPNOTSUPP;
 	static_call_update(cx_remove_folio, body);

@@ -18,6 +18,9 @@
 
 #include "pmemswap.h"
 
+/* What upkeep leaves of a cgroup's memory.max. */
+#define ROOM_PART	8
+
 DEFINE_STATIC_CALL_NULL(ps_lookup_swap_cgroup_id, lookup_swap_cgroup_id);
 DEFINE_STATIC_CALL_NULL(ps_mem_cgroup_from_id, mem_cgroup_from_id);
 DEFINE_STATIC_CALL_NULL(ps_mem_cgroup_charge, __mem_cgroup_charge);
@@ -34,10 +37,14 @@ static unsigned long root_memcg;
 int ps_charge_init(void)
 {
 	struct pmem_tier_feature *f = &ps_map_in_feature;
-	void *lookup = pmem_tier_symbol(f, "lookup_swap_cgroup_id");
-	void *from_id = pmem_tier_symbol(f, "mem_cgroup_from_id");
-	void *charge = pmem_tier_symbol(f, "__mem_cgroup_charge");
-	void *uncharge = pmem_tier_symbol(f, "__mem_cgroup_uncharge");
+	void *lookup = pmem_tier_symbol(f,
+		"unsigned short lookup_swap_cgroup_id(swp_entry_t)");
+	void *from_id = pmem_tier_symbol(f,
+		"struct mem_cgroup *mem_cgroup_from_id(unsigned short)");
+	void *charge = pmem_tier_symbol(f,
+		"int __mem_cgroup_charge(struct folio *, struct mm_struct *, unsigned int)");
+	void *uncharge = pmem_tier_symbol(f,
+		"void __mem_cgroup_uncharge(struct folio *)");
 	struct cgroup_subsys_state *css;
 
 	if (!lookup || !from_id || !charge || !uncharge)
@@ -108,6 +115,26 @@ bool ps_charge_same(swp_entry_t a, swp_entry_t b)
 	return mem_cgroup_disabled() ||
 	       static_call(ps_lookup_swap_cgroup_id)(a) ==
 	       static_call(ps_lookup_swap_cgroup_id)(b);
+}
+
+/**
+ * ps_charge_room() - would a page more leave a cgroup room?
+ * @memcg: the cgroup, or NULL for none
+ *
+ * A cgroup that is full of pages with no swap to go to is killed at its next fault.
+ *
+ * Context: any.
+ * Return: true if this cgroup and those above are ROOM_PART from their limits.
+ */
+bool ps_charge_room(struct mem_cgroup *memcg)
+{
+	for (; memcg; memcg = parent_mem_cgroup(memcg)) {
+		unsigned long max = READ_ONCE(memcg->memory.max);
+
+		if (page_counter_read(&memcg->memory) > max - max / ROOM_PART)
+			return false;
+	}
+	return true;
 }
 
 /**

@@ -136,6 +136,7 @@ int ps_device_add(struct pmem_tier *tier)
 	atomic_inc(&nr_devices);
 	ps->tier = tier;
 	ps_take_back_setup(ps);
+	ps_upkeep_setup(ps);
 	ps->id = ida_alloc(&device_ids, GFP_KERNEL);
 	err = ps->id;
 	if (err < 0)
@@ -153,6 +154,9 @@ int ps_device_add(struct pmem_tier *tier)
 	err = make_disk(ps);
 	if (err)
 		goto out_free;
+	/* Else it copies; the log and "features" say why. */
+	if (!ps_map_in_enable())
+		ps->map_faults = PS_MAP_ALL;
 	tier->priv[PMEM_TIER_SWAP] = ps;
 	pmem_tier_account_metadata(tier, slots_bytes(ps));
 	/* The attributes are there before the uevent tells of the device. */
@@ -193,6 +197,7 @@ void ps_device_remove(struct pmem_tier *tier)
 	list_del(&ps->node);
 	mutex_unlock(&devices_lock);
 	/* No page is lent, but some may not have been put away yet. */
+	ps_upkeep_end(ps);
 	flush_work(&ps->return_work);
 	/* Waits for bios in flight; none can come after it. */
 	del_gendisk(ps->disk);

@@ -12,6 +12,7 @@
 #include <linux/sched/signal.h>
 #include <linux/static_call.h>
 
+#include "origin.h"
 #include "pmemswap.h"
 #include "trace.h"
 
@@ -26,22 +27,28 @@
 
 /**
  * struct batch - pages that are migrated together
+ * @pfn: the pages
  * @src: entries as migrate_device_range() makes them
  * @dst: where they go, 0 for those that stay
  * @anon_vma: what each of them is mapped through, with a reference
+ * @let_go: its slot has let go of it, see shared.c
  * @nr: how many
  * @refused: a cgroup that has no room: not asked again for each page, because
  *	each time it would reclaim; only compared, so there is no reference
  * @patience: how hard charging a cgroup may try, __GFP_NORETRY or
  *	__GFP_RETRY_MAYFAIL
+ * @gfp: how hard allocating DRAM may try
  */
 struct batch {
+	unsigned long pfn[DRAIN_BATCH];
 	unsigned long src[DRAIN_BATCH];
 	unsigned long dst[DRAIN_BATCH];
 	struct anon_vma *anon_vma[DRAIN_BATCH];
+	bool let_go[DRAIN_BATCH];
 	unsigned long nr;
 	struct mem_cgroup *refused;
 	gfp_t patience;
+	gfp_t gfp;
 };
 
 DEFINE_STATIC_CALL_NULL(ps_try_to_migrate, try_to_migrate);
@@ -57,9 +64,12 @@ DEFINE_STATIC_CALL_NULL(ps_put_anon_vma, __put_anon_vma);
 int ps_drain_init(void)
 {
 	struct pmem_tier_feature *f = &ps_map_in_feature;
-	void *migrate = pmem_tier_symbol(f, "try_to_migrate");
-	void *get = pmem_tier_symbol(f, "folio_get_anon_vma");
-	void *put = pmem_tier_symbol(f, "__put_anon_vma");
+	void *migrate = pmem_tier_symbol(f,
+		"void try_to_migrate(struct folio *, enum ttu_flags)");
+	void *get = pmem_tier_symbol(f,
+		"struct anon_vma *folio_get_anon_vma(struct folio *)");
+	void *put = pmem_tier_symbol(f,
+		"void __put_anon_vma(struct anon_vma *)");
 
 	if (!migrate || !get || !put)
 		return -EOPNOTSUPP;
@@ -74,11 +84,13 @@ int ps_drain_init(void)
  * goes with the last VMA, even while migration entries are all there is of the
  * page, and is needed again to replace them.
  */
-static unsigned long isolate(unsigned long pfn, struct anon_vma **anon_vma)
+static unsigned long isolate(struct pmemswap *ps, unsigned long pfn,
+			     struct anon_vma **anon_vma, bool *let_go)
 {
 	struct folio *folio = page_folio(pfn_to_page(pfn));
 
 	*anon_vma = NULL;
+	*let_go = false;
 	if (!folio_try_get(folio))
 		return 0;
 	if (!folio_trylock(folio))
@@ -88,8 +100,10 @@ static unsigned long isolate(unsigned long pfn, struct anon_vma **anon_vma)
 	if (!*anon_vma)
 		goto unlock;
 	static_call(ps_try_to_migrate)(folio, 0);
-	return migrate_pfn(pfn) |
-	       (folio_mapped(folio) ? 0 : MIGRATE_PFN_MIGRATE);
+	if (folio_mapped(folio))
+		return migrate_pfn(pfn);
+	*let_go = ps_shared_let_go(ps, folio_page(folio, 0));
+	return migrate_pfn(pfn) | MIGRATE_PFN_MIGRATE;
 unlock:
 	folio_unlock(folio);
 put:
@@ -138,8 +152,7 @@ static unsigned long copy_to_dram(struct pmemswap *ps, struct batch *b,
 		return 0;
 	/* Whoever dropped a reference has written before: see the data. */
 	smp_rmb();
-	dst = alloc_pages_node(ps->tier->nid,
-			       GFP_HIGHUSER_MOVABLE | __GFP_NOWARN, 0);
+	dst = alloc_pages_node(ps->tier->nid, b->gfp | __GFP_NOWARN, 0);
 	if (!dst)
 		return 0;
 	if (!charge(ps, b, src))
@@ -157,36 +170,58 @@ free:
 }
 
 /* Returns how many moved. */
-static unsigned long drain_batch(struct pmemswap *ps, struct batch *b,
-				 unsigned long first)
+static unsigned long drain_batch(struct pmemswap *ps, struct batch *b)
 {
 	unsigned long i, moved = 0;
 
 	b->refused = NULL;
 	for (i = 0; i < b->nr; i++)
-		b->src[i] = isolate(first + i, &b->anon_vma[i]);
+		b->src[i] = isolate(ps, b->pfn[i], &b->anon_vma[i],
+				    &b->let_go[i]);
 	for (i = 0; i < b->nr; i++)
 		b->dst[i] = copy_to_dram(ps, b, b->src[i]);
 	migrate_device_pages(b->src, b->dst, b->nr);
 	for (i = 0; i < b->nr; i++) {
-		if (!b->dst[i])
-			continue;
-		if (b->src[i] & MIGRATE_PFN_MIGRATE)
+		struct page *page = migrate_pfn_to_page(b->src[i]);
+
+		if (b->dst[i] && b->src[i] & MIGRATE_PFN_MIGRATE) {
 			moved++;
-		else
-			ps_charge_stay(migrate_pfn_to_page(b->src[i]));
+			continue;
+		}
+		if (b->dst[i])
+			ps_charge_stay(page);
+		if (b->let_go[i])
+			ps_shared_keep(ps, page);
 	}
 	migrate_device_finalize(b->src, b->dst, b->nr);
 	put_anon_vmas(b);
 	return moved;
 }
 
-static bool any_lent(unsigned long first, unsigned long nr)
+static struct batch *new_batch(gfp_t gfp, gfp_t patience)
 {
-	while (nr--)
-		if (page_count(pfn_to_page(first++)))
-			return true;
-	return false;
+	struct batch *b = kmalloc(sizeof(*b), GFP_KERNEL);
+
+	if (!b)
+		return NULL;
+	b->nr = 0;
+	b->gfp = gfp;
+	b->patience = patience;
+	return b;
+}
+
+/* Drain what has been gathered, if it is enough. */
+static unsigned long drain_full(struct pmemswap *ps, struct batch *b,
+				unsigned int enough)
+{
+	unsigned long moved;
+
+	if (b->nr < enough)
+		return 0;
+	moved = drain_batch(ps, b);
+	b->nr = 0;
+	cond_resched();
+	return moved;
 }
 
 /**
@@ -205,24 +240,87 @@ s64 ps_drain(struct pmemswap *ps)
 	unsigned long at, moved = 0;
 	struct batch *b;
 
+	ps_settle(ps);
 	if (!ps_lent_pages(ps))
 		return 0;
-	b = kmalloc(sizeof(*b), GFP_KERNEL);
+	/* Reclaim goes on for as long as it makes any progress, else. */
+	b = new_batch(GFP_HIGHUSER_MOVABLE, __GFP_NORETRY);
 	if (!b)
 		return ps_lent_pages(ps);
-	/* Reclaim goes on for as long as it makes any progress, else. */
-	b->patience = __GFP_NORETRY;
-	for (at = 0; at < nr && !fatal_signal_pending(current);
-	     at += DRAIN_BATCH) {
-		cond_resched();
-		b->nr = min(nr - at, (unsigned long)DRAIN_BATCH);
-		if (any_lent(first + at, b->nr))
-			moved += drain_batch(ps, b, first + at);
+	for (at = 0; at < nr && !fatal_signal_pending(current); at++) {
+		if (at % DRAIN_BATCH == 0)
+			cond_resched();
+		if (!page_count(pfn_to_page(first + at)))
+			continue;
+		b->pfn[b->nr++] = first + at;
+		moved += drain_full(ps, b, DRAIN_BATCH);
 	}
+	moved += drain_full(ps, b, 1);
 	kfree(b);
 	flush_work(&ps->return_work);
 	trace_drain(ps->id, moved, ps_lent_pages(ps));
 	return ps_lent_pages(ps);
+}
+
+/*
+ * Would it only be unmapped and mapped again? A page in use (a reference beside those
+ * of page tables and slot) can't move; one without a slot may not fill its cgroup.
+ */
+static bool worth_trying(struct pmemswap *ps, struct page *page, bool room)
+{
+	struct folio *folio = page_folio(page);
+	struct mem_cgroup *memcg;
+	bool worth = false;
+
+	if (!folio_try_get(folio))
+		return false;
+	if (!folio_test_anon(folio) ||
+	    folio_ref_count(folio) > folio_mapcount(folio) + 2)
+		goto put;
+	worth = true;
+	if (room || is_memcg(lent_origin(page))) {
+		memcg = ps_lent_memcg(ps, page);
+		worth = ps_charge_room(memcg);
+		if (memcg)
+			css_put(&memcg->css);
+	}
+put:
+	folio_put(folio);
+	return worth;
+}
+
+/**
+ * ps_drain_pages() - move some lent pages to DRAM
+ * @ps: the device
+ * @pfn: which; those that have been returned by now don't matter
+ * @nr: how many
+ * @gfp: how hard to try to get DRAM
+ * @room: their cgroups must have room anyway, not by swapping others out
+ *
+ * For upkeep: what can't move isn't touched. For a page that has no slot any more the
+ * cgroup has to have room in any case.
+ *
+ * Context: process context, may sleep; the device stays.
+ * Return: how many moved.
+ */
+unsigned long ps_drain_pages(struct pmemswap *ps, const unsigned long *pfn,
+			     unsigned int nr, gfp_t gfp, bool room)
+{
+	struct batch *b;
+	unsigned long moved = 0;
+
+	b = nr ? new_batch(gfp, __GFP_NORETRY) : NULL;
+	if (!b)
+		return 0;
+	for (; nr; nr--, pfn++) {
+		if (!worth_trying(ps, pfn_to_page(*pfn), room))
+			continue;
+		b->pfn[b->nr++] = *pfn;
+		moved += drain_full(ps, b, DRAIN_BATCH);
+	}
+	moved += drain_full(ps, b, 1);
+	kfree(b);
+	return moved;
 }
 
 /**
@@ -235,17 +333,17 @@ s64 ps_drain(struct pmemswap *ps)
  */
 bool ps_drain_page(struct pmemswap *ps, unsigned long pfn)
 {
-	struct batch *b = kmalloc(sizeof(*b), GFP_KERNEL);
+	struct batch *b = new_batch(GFP_HIGHUSER_MOVABLE, __GFP_RETRY_MAYFAIL);
 	bool gone = false;
 	int i;
 
 	if (!b)
 		return false;
+	b->pfn[0] = pfn;
 	b->nr = 1;
-	b->patience = __GFP_RETRY_MAYFAIL;
 	/* Somebody may have it locked for a moment. */
 	for (i = 0; i < PAGE_TRIES && !gone; i++)
-		gone = !page_count(pfn_to_page(pfn)) || drain_batch(ps, b, pfn);
+		gone = !page_count(pfn_to_page(pfn)) || drain_batch(ps, b);
 	kfree(b);
 	return gone;
 }

@@ -5,20 +5,12 @@
 #define pr_fmt(fmt) "pmemswap: " fmt
 
 #include <linux/mm.h>
-#include <linux/rmap.h>
 #include <linux/sched/task.h>
-#include <linux/static_call.h>
 
 #include "pmemswap.h"
+#include "rmap.h"
 
 #define PIDS_MAX	8
-
-DEFINE_STATIC_CALL_NULL(ps_rmap_walk, rmap_walk);
-DEFINE_STATIC_CALL_NULL(ps_lock_anon_vma, folio_lock_anon_vma_read);
-DEFINE_STATIC_CALL_NULL(ps_mapped_walk, page_vma_mapped_walk);
-
-/* Without it the message names no pids. */
-static struct pmem_tier_feature holders_feature = { .name = "holders" };
 
 /**
  * struct holders - processes whose memory the pages are
@@ -41,89 +33,17 @@ static void add_pid(struct holders *h, pid_t pid)
 		h->pid[h->nr++] = pid;
 }
 
-/* Forked processes share an anon_vma, but not every one of its pages. */
-static bool add_owner(struct folio *folio, struct vm_area_struct *vma,
-		      unsigned long address, void *arg)
+static enum ps_rmap_next add_owner(struct page_vma_mapped_walk *mapped,
+				   void *arg)
 {
-	DEFINE_FOLIO_VMA_WALK(pvmw, folio, vma, address, 0);
-	struct page_vma_mapped_walk *walk = &pvmw;
 	struct task_struct *owner;
 
-	if (!static_call(ps_mapped_walk)(walk))
-		return true;
-	page_vma_mapped_walk_done(walk);
 	rcu_read_lock();
-	owner = rcu_dereference(vma->vm_mm->owner);
+	owner = rcu_dereference(mapped->vma->vm_mm->owner);
 	if (owner)
 		add_pid(arg, task_tgid_nr(owner));
 	rcu_read_unlock();
-	return true;
-}
-
-/* rmap_walk() calls it through a pointer, see hooks.c for why that isn't mm's. */
-static struct anon_vma *lock_anon_vma(struct folio *folio,
-				      struct rmap_walk_control *rwc)
-{
-	return static_call(ps_lock_anon_vma)(folio, rwc);
-}
-
-static void look_at(struct page *page, struct holders *h)
-{
-	struct rmap_walk_control rwc = {
-		.arg = h,
-		.rmap_one = add_owner,
-		/* A folio without an LRU keeps no anon_vma alive by being locked. */
-		.anon_lock = lock_anon_vma,
-	};
-	struct folio *folio = page_folio(page);
-
-	if (!folio_try_get(folio))
-		return;
-	if (folio_trylock(folio)) {
-		if (folio_mapped(folio))
-			static_call(ps_rmap_walk)(folio, &rwc);
-		folio_unlock(folio);
-	}
-	folio_put(folio);
-}
-
-static bool resolve(void)
-{
-	struct pmem_tier_feature *f = &holders_feature;
-	void *walk, *lock, *mapped;
-
-	if (static_call_query(ps_rmap_walk))
-		return true;
-	mapped = pmem_tier_symbol(f, "page_vma_mapped_walk");
-	lock = pmem_tier_symbol(f, "folio_lock_anon_vma_read");
-	walk = pmem_tier_symbol(f, "rmap_walk");
-	if (!mapped || !lock || !walk)
-		return false;
-	static_call_update(ps_mapped_walk, mapped);
-	static_call_update(ps_lock_anon_vma, lock);
-	static_call_update(ps_rmap_walk, walk);
-	pmem_tier_feature_on(f);
-	return true;
-}
-
-/**
- * ps_holders_init() - set up naming who holds pages
- *
- * Context: process context, may sleep.
- */
-void ps_holders_init(void)
-{
-	pmem_tier_feature_add(&holders_feature);
-}
-
-/**
- * ps_holders_exit() - undo ps_holders_init()
- *
- * Context: process context, may sleep.
- */
-void ps_holders_exit(void)
-{
-	pmem_tier_feature_del(&holders_feature);
+	return PS_RMAP_ON;
 }
 
 /**
@@ -141,11 +61,12 @@ void ps_report_holders(struct pmemswap *ps)
 	char pids[PIDS_MAX * 12 + 1] = "";
 	struct holders h = {};
 	unsigned int i, len = 0;
-	bool can = resolve();
+	bool can = ps_rmap_enable();
 
 	for (at = 0; at < nr && can && h.nr < PIDS_MAX; at++) {
-		if (page_count(pfn_to_page(first + at)))
-			look_at(pfn_to_page(first + at), &h);
+		if (page_count(pfn_to_page(first + at)) &&
+		    PageAnon(pfn_to_page(first + at)))
+			ps_rmap(pfn_to_page(first + at), add_owner, &h);
 		cond_resched();
 	}
 	for (i = 0; i < h.nr; i++)

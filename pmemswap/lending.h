@@ -18,6 +18,8 @@
  *
  * All at hand, because it is read for each of them.
  *
+ * @ps: the device
+ * @vma: where
  * @tier: the tier
  * @pages: its first page
  * @slots: the slot table
@@ -36,6 +38,8 @@
  * @type: type of the swap entries
  */
 struct lending {
+	struct pmemswap *ps;
+	struct vm_area_struct *vma;
 	struct pmem_tier *tier;
 	struct page *pages;
 	struct slot *slots;
@@ -58,6 +62,8 @@ static inline void set_lending(struct lending *l, struct pmemswap *ps,
 			       struct vm_area_struct *vma, int type,
 			       bool swapoff)
 {
+	l->ps = ps;
+	l->vma = vma;
 	l->tier = ps->tier;
 	l->pages = pmem_tier_index_page(ps->tier, 0);
 	l->slots = ps->slots;
@@ -208,11 +214,18 @@ map_one(const struct lending *l, unsigned long address, pte_t *ptep,
 static inline void account_lent(const struct lending *l, struct page *page,
 				unsigned int mapped)
 {
+	if (unlikely(!mapped))
+		return;
 	pmem_tier_lent(l->tier, page, mapped);
 	__lruvec_stat_mod_folio(page_folio(page), NR_ANON_MAPPED, mapped);
 	/* add_mm_counter() wants an unexported tracepoint. */
 	percpu_counter_add(&l->mm->rss_stat[MM_ANONPAGES], mapped);
 	percpu_counter_add(&l->mm->rss_stat[MM_SWAPENTS], -(s64)mapped);
 }
+
+/* shared.c */
+enum ps_fallback ps_map_shared(const struct lending *l, unsigned long address,
+			       pte_t *ptep, pte_t swp_pte, swp_entry_t entry,
+			       bool around);
 
 #endif /* _PMEMSWAP_LENDING_H */

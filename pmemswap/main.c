@@ -157,6 +157,9 @@ static int __init pmemswap_init(void)
 	err = ps_take_back_init();
 	if (err)
 		goto out_bounce;
+	err = ps_upkeep_init();
+	if (err)
+		goto out_take_back;
 	ps_map_in_init();
 	err = pmem_tier_register_client(&client);
 	if (err)
@@ -171,6 +174,8 @@ out_client:
 	ps_devices_gone();
 out_map_in:
 	ps_map_in_exit();
+	ps_upkeep_exit();
+out_take_back:
 	ps_take_back_exit();
 out_bounce:
 	ps_bounce_exit();
@@ -184,6 +189,7 @@ static void __exit pmemswap_exit(void)
 	pmem_tier_unregister_client(&client);
 	ps_devices_gone();
 	ps_map_in_exit();
+	ps_upkeep_exit();
 	ps_take_back_exit();
 	ps_bounce_exit();
 }

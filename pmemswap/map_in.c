@@ -15,11 +15,13 @@
  *
  * It all happens under the page table lock with the entry unchanged. A reader that
  * found the entry before (another thread's fault that copies) takes the same lock
- * before it maps its copy, finds the entry changed and drops it. Nobody new can
- * find the entry: it isn't in a page table any more.
+ * before it maps its copy, finds the entry changed and drops it. The entry isn't in a page
+ * table any more, so nobody new finds it there; readahead by offset does, but what it
+ * has put into the swap cache is for nobody (but see unlend.c).
  *
- * Whatever isn't the plain case is left to do_swap_page() itself: shared entries, pages
- * in the swap cache, mlocked and droppable VMAs, long-term pins.
+ * Entries that several page tables refer to are for shared.c. Whatever isn't such a case is
+ * left to do_swap_page() itself: pages in the swap cache, mlocked and droppable
+ * VMAs, long-term pins.
  *
  * A slot can be out of date: a page that was written to it, came back, changed
  * and went out again may have been taken by the zero map or by zswap the second time. The
@@ -28,28 +30,27 @@
  */
 
 #include <linux/mm.h>
-#include <linux/mm_inline.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
-#include <linux/rmap.h>
 #include <linux/static_call.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
-#include <linux/userfaultfd_k.h>
 #include <linux/vmstat.h>
 
 #include "lending.h"
 #include "pmemswap.h"
+#include "rmap.h"
+#include "table.h"
 #include "trace.h"
 
 static struct pmem_tier_hook fault_hook = {
-	.function = "do_swap_page",
+	.prototype = "unsigned int do_swap_page(struct vm_fault *)",
 	.trampoline = ps_tramp_fault,
 };
 
 /* Without it a slot could be mapped whose newer data is in zswap. */
 static struct pmem_tier_hook zswap_hook = {
-	.function = "zswap_store",
+	.prototype = "bool zswap_store(struct folio *)",
 	.trampoline = ps_tramp_zswap_store,
 };
 
@@ -62,42 +63,19 @@ struct pmem_tier_feature ps_map_in_feature = { .name = "map_in" };
 static DEFINE_MUTEX(enable_lock);
 static bool slots_found;
 
-/**
- * struct window - the page table entries that one fault may map
- * @first: address of the first
- * @pte: the first
- * @nr: how many
+/*
+ * Map the neighbours; the page table lock is held. Returns how many, but for the shared
+ * ones, which are accounted for already.
  */
-struct window {
-	unsigned long first;
-	pte_t *pte;
-	unsigned int nr;
-};
-
-/* The aligned window around the fault, within the VMA and the page table. */
-static void set_window(struct window *w, struct vm_fault *vmf, pte_t *ptep,
-		       unsigned int pages)
+static unsigned int map_around(const struct lending *l, const struct ps_table *t,
+			       unsigned int *shared)
 {
-	unsigned long address = vmf->address & PAGE_MASK;
-	unsigned long bytes = (unsigned long)pages << PAGE_SHIFT;
-	unsigned long first = ALIGN_DOWN(address, bytes);
-	unsigned long end = first + bytes;
-
-	first = max3(first, vmf->vma->vm_start, address & PMD_MASK);
-	end = min3(end, vmf->vma->vm_end, (address & PMD_MASK) + PMD_SIZE);
-	w->first = first;
-	w->nr = (end - first) >> PAGE_SHIFT;
-	w->pte = ptep - ((address - first) >> PAGE_SHIFT);
-}
-
-/* Map the neighbours; the page table lock is held. Returns how many. */
-static unsigned int map_around(const struct lending *l, const struct window *w)
-{
-	unsigned long address = w->first;
+	unsigned long address = t->first;
 	unsigned int i, mapped = 0;
-	pte_t *ptep = w->pte;
+	enum ps_fallback reason;
+	pte_t *ptep = t->pte;
 
-	for (i = 0; i < w->nr; i++, ptep++, address += PAGE_SIZE) {
+	for (i = 0; i < t->nr; i++, ptep++, address += PAGE_SIZE) {
 		pte_t pte = ptep_get(ptep);
 		swp_entry_t entry;
 
@@ -107,7 +85,12 @@ static unsigned int map_around(const struct lending *l, const struct window *w)
 		entry = pte_to_swp_entry(pte);
 		if (swp_type(entry) != l->type)
 			continue;
-		mapped += !map_one(l, address, ptep, pte, entry, false, true);
+		reason = map_one(l, address, ptep, pte, entry, false, true);
+		if (likely(!reason))
+			mapped++;
+		else if (reason == PS_FALLBACK_SHARED)
+			*shared += !ps_map_shared(l, address, ptep, pte, entry,
+						  true);
 	}
 	return mapped;
 }
@@ -132,10 +115,10 @@ static enum ps_fallback map_in(struct vm_fault *vmf, struct pmemswap *ps,
 	struct vm_area_struct *vma = vmf->vma;
 	unsigned int pages = READ_ONCE(ps->fault_around_pages);
 	unsigned long address = vmf->address & PAGE_MASK;
+	unsigned int mapped = 0, shared = 0;
 	enum ps_fallback reason;
 	struct lending l;
-	unsigned int mapped;
-	struct window w;
+	struct ps_table t;
 	pte_t *ptep = vmf->pte;
 
 	if (READ_ONCE(ps->map_faults) < (write ? PS_MAP_ALL : PS_MAP_READ))
@@ -158,27 +141,36 @@ static enum ps_fallback map_in(struct vm_fault *vmf, struct pmemswap *ps,
 		pte_unmap_unlock(ptep, vmf->ptl);
 		return PS_FALLBACK_RACE;
 	}
+	/* It wants to know the device. */
+	WRITE_ONCE(ps->si, si);
 	reason = map_one(&l, address, ptep, vmf->orig_pte, entry, write, false);
-	if (reason) {
+	if (likely(!reason))
+		mapped++;
+	else if (reason == PS_FALLBACK_SHARED)
+		reason = ps_map_shared(&l, address, ptep, vmf->orig_pte, entry,
+				       false);
+	if (unlikely(reason)) {
 		spin_unlock(vmf->ptl);
 		return reason;
 	}
-	mapped = 1;
+	shared = 1 - mapped;
 	if (pages > 1) {
-		set_window(&w, vmf, ptep, pages);
-		mapped += map_around(&l, &w);
+		ps_table_around(&t, vma, address, ptep, pages);
+		mapped += map_around(&l, &t, &shared);
 	}
-	WRITE_ONCE(ps->si, si);
 	account_lent(&l, pte_page(ptep_get(ptep)), mapped);
 	__acquire(RCU);	/* for sparse: it was handle_pte_fault() */
 	pte_unmap_unlock(ptep, vmf->ptl);
 
 	/* What was swapped out is back, as far as vmstat and sar are concerned. */
+	ps_count(ps, PS_LENT, mapped);
+	mapped += shared;
 	count_vm_events(PSWPIN, mapped);
 	ps_count(ps, PS_MAPPED_IN, 1);
 	ps_count(ps, PS_MAPPED_AROUND, mapped - 1);
-	ps_count(ps, PS_LENT, mapped);
 	trace_map_in(ps->id, swp_offset(entry), address, mapped, write);
+	if (unlikely(!READ_ONCE(ps->upkeep_on)))
+		ps_upkeep_start(ps);
 	return PS_FALLBACK_NONE;
 }
 
@@ -191,6 +183,30 @@ static struct pmemswap *si_to_ps(const struct swap_info_struct *si)
 		return NULL;
 	disk = si->bdev->bd_disk;
 	return disk->fops == &ps_fops ? disk->private_data : NULL;
+}
+
+/**
+ * ps_get_si() - the kernel's idea of a device
+ * @ps: the device
+ *
+ * Context: any.
+ * Return: it, with a reference to its users: swapoff waits; NULL when it isn't swapped
+ * on, or mapping has never been on for it.
+ */
+struct swap_info_struct *ps_get_si(struct pmemswap *ps)
+{
+	struct swap_info_struct *si = READ_ONCE(ps->si);
+
+	/*
+	 * A device that is off already looks much the same as one that is going off,
+	 * but has no reference to give.
+	 */
+	if (!si || static_call(ps_get_swap_device)(swp_entry(si->type, 1)) != si)
+		return NULL;
+	if (READ_ONCE(si->bdev) == ps->disk->part0)
+		return si;
+	percpu_ref_put(&si->users);
+	return NULL;
 }
 
 /*
@@ -255,7 +271,8 @@ asmlinkage unsigned int ps_hook_zswap_store(struct folio *folio)
 
 static int resolve(void)
 {
-	void *get = pmem_tier_symbol(&ps_map_in_feature, "get_swap_device");
+	void *get = pmem_tier_symbol(&ps_map_in_feature,
+		"struct swap_info_struct *get_swap_device(swp_entry_t)");
 
 	if (!get)
 		return -EOPNOTSUPP;
@@ -323,6 +340,9 @@ int ps_map_in_enable(void)
 		goto out;
 	}
 	pmem_tier_feature_on(&ps_map_in_feature);
+	/* Mapping does without. */
+	ps_unlend_enable();
+	ps_promote_enable();
 out:
 	mutex_unlock(&enable_lock);
 	return err;
@@ -336,7 +356,9 @@ out:
 void ps_map_in_init(void)
 {
 	pmem_tier_feature_add(&ps_map_in_feature);
-	ps_holders_init();
+	ps_rmap_init();
+	ps_unlend_init();
+	ps_promote_init();
 }
 
 /**
@@ -349,6 +371,8 @@ void ps_map_in_init(void)
 void ps_map_in_exit(void)
 {
 	disable();
-	ps_holders_exit();
+	ps_promote_exit();
+	ps_unlend_exit();
+	ps_rmap_exit();
 	pmem_tier_feature_del(&ps_map_in_feature);
 }

@@ -53,6 +53,10 @@ enum ps_fallback {
  * @PS_MAPPED_IN: pages brought in by mapping, on their own fault
  * @PS_MAPPED_AROUND: pages mapped in with a neighbour's fault
  * @PS_LENT: change in the number of slots whose page is lent
+ * @PS_SHARED: of those, change in the number of shared ones
+ * @PS_UNLENT: lent pages that became swapped out ones in place
+ * @PS_PROMOTED: lent pages that moved to DRAM because they were hot
+ * @PS_TAKEN_BACK: lent pages that moved to DRAM because the pool was low
  * @PS_DISCARDED: slots emptied by discard or write-zeroes
  * @PS_FREED: slots emptied because the kernel freed the swap entry
  * @PS_FAILED_WRITE_FULL: page writes refused for want of a page
@@ -70,6 +74,10 @@ enum ps_stat {
 	PS_MAPPED_IN,
 	PS_MAPPED_AROUND,
 	PS_LENT,
+	PS_SHARED,
+	PS_UNLENT,
+	PS_PROMOTED,
+	PS_TAKEN_BACK,
 	PS_DISCARDED,
 	PS_FREED,
 	PS_FAILED_WRITE_FULL,
@@ -106,6 +114,12 @@ struct ps_stats {
  * @return_work: frees their swap entries
  * @freeing: entries that return_work frees next
  * @orphans: pages lent whose slot is gone, plus one while swapoff looks for them
+ * @upkeep_work: looks after lent pages
+ * @upkeep_last: when it last did, in jiffies
+ * @upkeep_on: it is about to
+ * @promote_pages_per_second: pages that upkeep may move to DRAM; 0: none
+ * @promote_at: index of the page where looking for hot ones goes on; upkeep's
+ * @low_at: index of the page where taking back for a low pool goes on; upkeep's
  */
 struct pmemswap {
 	struct pmem_tier *tier;
@@ -123,6 +137,12 @@ struct pmemswap {
 	struct work_struct return_work;
 	swp_entry_t freeing[PS_FREE_BATCH];
 	atomic_long_t orphans;
+	struct delayed_work upkeep_work;
+	unsigned long upkeep_last;
+	int upkeep_on;
+	unsigned int promote_pages_per_second;
+	unsigned long promote_at;
+	unsigned long low_at;
 };
 
 /**
@@ -182,6 +202,7 @@ int ps_charge_init(void);
 struct mem_cgroup *ps_charge_get(struct mem_cgroup *memcg);
 struct mem_cgroup *ps_charge_find(swp_entry_t entry);
 bool ps_charge_same(swp_entry_t a, swp_entry_t b);
+bool ps_charge_room(struct mem_cgroup *memcg);
 bool ps_charge_move(struct page *page, struct mem_cgroup *memcg,
 		    gfp_t patience);
 void ps_charge_stay(struct page *page);
@@ -189,16 +210,26 @@ void ps_charge_stay(struct page *page);
 /* map_in.c */
 DECLARE_STATIC_CALL(ps_get_swap_device, get_swap_device);
 extern struct pmem_tier_feature ps_map_in_feature;
+struct swap_info_struct *ps_get_si(struct pmemswap *ps);
 bool ps_vma_may_map(const struct vm_area_struct *vma);
 void ps_map_in_init(void);
 int ps_map_in_enable(void);
 void ps_map_in_exit(void);
 
 /* unuse.c */
+extern struct mm_struct *ps_first_mm;
+extern spinlock_t *ps_mmlist_lock;
 int ps_unuse_init(void);
 void ps_unuse(struct pmemswap *ps, struct swap_info_struct *si);
 
+/* shared.c */
+void ps_settle(struct pmemswap *ps);
+bool ps_shared_leave(struct pmemswap *ps, swp_entry_t entry);
+bool ps_shared_let_go(struct pmemswap *ps, struct page *page);
+void ps_shared_keep(struct pmemswap *ps, struct page *page);
+
 /* take_back.c */
+DECLARE_STATIC_CALL(ps_free_swap_and_cache_nr, free_swap_and_cache_nr);
 void ps_orphan(struct pmemswap *ps);
 int ps_take_back_init(void);
 void ps_take_back_exit(void);
@@ -211,15 +242,34 @@ void ps_take_back_disable(void);
 /* drain.c */
 int ps_drain_init(void);
 s64 ps_drain(struct pmemswap *ps);
+unsigned long ps_drain_pages(struct pmemswap *ps, const unsigned long *pfn,
+			     unsigned int nr, gfp_t gfp, bool room);
 bool ps_drain_page(struct pmemswap *ps, unsigned long pfn);
 int ps_drain_wait(struct pmemswap *ps);
 
 /* long_pin.c */
 unsigned int ps_long_pin(struct pmem_tier *tier, struct folio *folio);
 
+/* unlend.c */
+int ps_unlend(struct pmemswap *ps);
+void ps_unlend_enable(void);
+void ps_unlend_init(void);
+void ps_unlend_exit(void);
+
+/* promote.c */
+unsigned long ps_promote(struct pmemswap *ps, unsigned long budget);
+void ps_promote_enable(void);
+void ps_promote_init(void);
+void ps_promote_exit(void);
+
+/* upkeep.c */
+void ps_upkeep_start(struct pmemswap *ps);
+void ps_upkeep_setup(struct pmemswap *ps);
+void ps_upkeep_end(struct pmemswap *ps);
+int ps_upkeep_init(void);
+void ps_upkeep_exit(void);
+
 /* holders.c */
-void ps_holders_init(void);
-void ps_holders_exit(void);
 void ps_report_holders(struct pmemswap *ps);
 
 /* hibernate.c */
@@ -230,6 +280,7 @@ void ps_hibernate_exit(void);
 /* sysfs.c */
 s64 ps_slots_used(struct pmemswap *ps);
 s64 ps_lent_pages(struct pmemswap *ps);
+s64 ps_shared_pages(struct pmemswap *ps);
 extern const struct attribute_group *ps_disk_groups[];
 
 #endif /* _PMEMSWAP_H */

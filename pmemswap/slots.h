@@ -15,8 +15,8 @@
  * A slot is a page-sized block of the swap device. Its word is:
  *
  *	bit 0		lock
- *	bits 1-3	kind, enum slot_kind
- *	bits 8-63	RAW, LENT: index of the pmem page; SAME: the repeated value
+ *	bits 1-4	kind, enum slot_kind
+ *	bits 8-63	kinds with a page: its index; SAME: the repeated value
  *
  * The lock bit protects the word and, for a raw slot, keeps the page from
  * being freed while it is copied from or to. It is a leaf: nothing else is
@@ -34,17 +34,26 @@ struct slot {
  * @SLOT_RAW: a page of data, in a pmem page of its own
  * @SLOT_SAME: a page of one repeated 32-bit value, in no page
  * @SLOT_LENT: as SLOT_RAW, but mm has mapped the page and may change it
+ * @SLOT_SHARED: as SLOT_RAW, and mm has mapped the page, but may not change it, because
+ *	there are more references to the swap entry; see shared.c
+ * @SLOT_MOVING: as SLOT_SHARED, while the page may move to DRAM: the slot has no
+ *	reference to it
+ * @SLOT_LEAVING: as SLOT_SHARED, while swapoff is under way: the page has no
+ *	reference to the swap entry
  */
 enum slot_kind {
 	SLOT_EMPTY = 0,
 	SLOT_RAW = 1,
 	SLOT_SAME = 2,
 	SLOT_LENT = 3,
+	SLOT_SHARED = 5,
+	SLOT_MOVING = 7,
+	SLOT_LEAVING = 9,
 };
 
 #define SLOT_LOCK_BIT		0
 #define SLOT_KIND_SHIFT		1
-#define SLOT_KIND_MASK		(7UL << SLOT_KIND_SHIFT)
+#define SLOT_KIND_MASK		(15UL << SLOT_KIND_SHIFT)
 #define SLOT_PAYLOAD_SHIFT	8
 
 static inline unsigned long slot_word(enum slot_kind kind,
@@ -59,7 +68,7 @@ static inline enum slot_kind slot_kind(unsigned long word)
 	return (word & SLOT_KIND_MASK) >> SLOT_KIND_SHIFT;
 }
 
-/* Raw or lent: these kinds are the odd ones. */
+/* These kinds are the odd ones. */
 static inline bool slot_has_page(unsigned long word)
 {
 	return word & BIT(SLOT_KIND_SHIFT);

@@ -28,6 +28,21 @@ static __always_inline void drop(struct pmemswap *ps, unsigned long word)
 		ps_count(ps, PS_SLOTS_RAW, -1);
 		ps_count(ps, PS_LENT, -1);
 		break;
+	case SLOT_SHARED:
+	case SLOT_MOVING:
+		/* As before, and the slot may have a reference. */
+		ps_orphan(ps);
+		ps_count(ps, PS_SHARED, -1);
+		ps_count(ps, PS_SLOTS_RAW, -1);
+		ps_count(ps, PS_LENT, -1);
+		if (slot_kind(word) == SLOT_SHARED)
+			put_page(pmem_tier_index_page(ps->tier,
+						      slot_payload(word)));
+		break;
+	case SLOT_LEAVING:
+		ps_count(ps, PS_SLOTS_RAW, -1);
+		put_page(pmem_tier_index_page(ps->tier, slot_payload(word)));
+		break;
 	case SLOT_EMPTY:
 		break;
 	}

@@ -10,6 +10,9 @@
 
 #include "pmemswap.h"
 
+/* 4 GiB a second. */
+#define PROMOTE_MAX	1048576
+
 static struct pmemswap *dev_to_ps(struct device *dev)
 {
 	return dev_to_disk(dev)->private_data;
@@ -64,6 +67,17 @@ s64 ps_lent_pages(struct pmemswap *ps)
 	return ps_sum(ps, PS_LENT) + atomic_long_read(&ps->orphans);
 }
 
+/**
+ * ps_shared_pages() - lent pages whose swap entry others refer to as well
+ * @ps: the device
+ *
+ * Return: the number; exact when none is lent or settled meanwhile.
+ */
+s64 ps_shared_pages(struct pmemswap *ps)
+{
+	return ps_sum(ps, PS_SHARED);
+}
+
 static ssize_t slots_used_show(struct device *dev,
 			       struct device_attribute *attr, char *buf)
 {
@@ -87,6 +101,10 @@ PS_STAT_ATTR(copied_in_pages, PS_COPIED_IN);
 PS_STAT_ATTR(mapped_in_pages, PS_MAPPED_IN);
 PS_STAT_ATTR(mapped_around_pages, PS_MAPPED_AROUND);
 PS_STAT_ATTR(lent_pages, PS_LENT);
+PS_STAT_ATTR(shared_pages, PS_SHARED);
+PS_STAT_ATTR(unlent_pages, PS_UNLENT);
+PS_STAT_ATTR(promoted_pages, PS_PROMOTED);
+PS_STAT_ATTR(taken_back_pages, PS_TAKEN_BACK);
 PS_STAT_ATTR(discarded_pages, PS_DISCARDED);
 PS_STAT_ATTR(freed_pages, PS_FREED);
 PS_STAT_ATTR(failed_write_full_pages, PS_FAILED_WRITE_FULL);
@@ -168,21 +186,63 @@ static ssize_t fault_around_pages_store(struct device *dev,
 }
 static DEVICE_ATTR_RW(fault_around_pages);
 
-static ssize_t drain_store(struct device *dev, struct device_attribute *attr,
-			   const char *buf, size_t count)
+static ssize_t promote_pages_per_second_show(struct device *dev,
+					     struct device_attribute *attr,
+					     char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  READ_ONCE(dev_to_ps(dev)->promote_pages_per_second));
+}
+
+static ssize_t promote_pages_per_second_store(struct device *dev,
+					      struct device_attribute *attr,
+					      const char *buf, size_t count)
+{
+	struct pmemswap *ps = dev_to_ps(dev);
+	unsigned int pages;
+
+	if (kstrtouint(buf, 10, &pages) || pages > PROMOTE_MAX) {
+		pr_err("%s: promote_pages_per_second: \"%.*s\" not accepted: expected 0 to %d\n",
+		       ps->disk->disk_name, (int)strcspn(buf, "\n"), buf,
+		       PROMOTE_MAX);
+		return -EINVAL;
+	}
+	WRITE_ONCE(ps->promote_pages_per_second, pages);
+	return count;
+}
+static DEVICE_ATTR_RW(promote_pages_per_second);
+
+/* A file that takes a 1, and then something is done. */
+static ssize_t do_when_one(struct device *dev, struct device_attribute *attr,
+			   const char *buf, size_t count,
+			   int (*what)(struct pmemswap *ps))
 {
 	struct pmemswap *ps = dev_to_ps(dev);
 	int err;
 
 	if (!sysfs_streq(buf, "1")) {
-		pr_err("%s: drain: \"%.*s\" not accepted: expected 1\n",
-		       ps->disk->disk_name, (int)strcspn(buf, "\n"), buf);
+		pr_err("%s: %s: \"%.*s\" not accepted: expected 1\n",
+		       ps->disk->disk_name, attr->attr.name,
+		       (int)strcspn(buf, "\n"), buf);
 		return -EINVAL;
 	}
-	err = ps_drain_wait(ps);
+	err = what(ps);
 	return err ?: count;
 }
+
+static ssize_t drain_store(struct device *dev, struct device_attribute *attr,
+			   const char *buf, size_t count)
+{
+	return do_when_one(dev, attr, buf, count, ps_drain_wait);
+}
 static DEVICE_ATTR_WO(drain);
+
+static ssize_t unlend_store(struct device *dev, struct device_attribute *attr,
+			    const char *buf, size_t count)
+{
+	return do_when_one(dev, attr, buf, count, ps_unlend);
+}
+static DEVICE_ATTR_WO(unlend);
 
 static struct attribute *ps_attrs[] = {
 	&dev_attr_namespace.attr,
@@ -196,6 +256,10 @@ static struct attribute *ps_attrs[] = {
 	&dev_attr_mapped_in_pages.attr,
 	&dev_attr_mapped_around_pages.attr,
 	&dev_attr_lent_pages.attr,
+	&dev_attr_shared_pages.attr,
+	&dev_attr_unlent_pages.attr,
+	&dev_attr_promoted_pages.attr,
+	&dev_attr_taken_back_pages.attr,
 	&dev_attr_fallback_off.attr,
 	&dev_attr_fallback_vma.attr,
 	&dev_attr_fallback_pin.attr,
@@ -206,6 +270,8 @@ static struct attribute *ps_attrs[] = {
 	&dev_attr_fallback_media.attr,
 	&dev_attr_fallback_race.attr,
 	&dev_attr_drain.attr,
+	&dev_attr_unlend.attr,
+	&dev_attr_promote_pages_per_second.attr,
 	&dev_attr_map_faults.attr,
 	&dev_attr_fault_around_pages.attr,
 	&dev_attr_discarded_pages.attr,

@@ -12,12 +12,13 @@
 #include <linux/swap.h>
 #include <linux/swapops.h>
 
+#include "origin.h"
 #include "pmemswap.h"
 #include "trace.h"
 
 /* swapoff calls it first of all, once no new entry can be allocated. */
 static struct pmem_tier_hook swapoff_hook = {
-	.function = "disable_swap_slots_cache_lock",
+	.prototype = "void disable_swap_slots_cache_lock(void)",
 	.trampoline = ps_tramp_swapoff,
 };
 
@@ -85,25 +86,19 @@ static void orphan_returned(struct pmemswap *ps)
 }
 
 /*
- * A lent page has in zone_device_data, which mm leaves alone while it migrates the
- * page, the swap entry it came from. swapoff puts the cgroup there that
- * the entry was charged to, with a reference, or NO_MEMCG. Swap entries have to fit
- * into the values of an XArray, so they never have the top bit; kernel addresses do.
- * Once the page is returned the value is in page->private.
+ * Others refer to the entry, and the page's data is theirs: it was shared, and has moved. So
+ * the slot is raw again.
  */
-#define NO_MEMCG	BIT(BITS_PER_LONG - 1)
-
-static bool is_memcg(unsigned long origin)
+static bool keep_data(struct pmemswap *ps, struct slot *slot,
+		      unsigned long index, swp_entry_t entry)
 {
-	BUILD_BUG_ON(SWP_TYPE_SHIFT + MAX_SWAPFILES_SHIFT >= BITS_PER_LONG);
-	return origin & NO_MEMCG;
-}
-
-static struct mem_cgroup *to_memcg(unsigned long origin)
-{
-	if (!is_memcg(origin) || origin == NO_MEMCG)
-		return NULL;
-	return (struct mem_cgroup *)origin;
+	if (!slot_change_if(slot, slot_word(SLOT_MOVING, index),
+			    slot_word(SLOT_RAW, index)))
+		return false;
+	ps_count(ps, PS_SHARED, -1);
+	ps_count(ps, PS_LENT, -1);
+	static_call(ps_free_swap_and_cache_nr)(entry, 1);
+	return true;
 }
 
 /*
@@ -123,6 +118,8 @@ static bool take_back(struct pmemswap *ps, struct page *page)
 
 		held = slot_change_if(slot, slot_word(SLOT_LENT, index),
 				      slot_word(SLOT_EMPTY, 0));
+		if (!held && keep_data(ps, slot, index, entry))
+			return false;
 	}
 	trace_take_back(ps->id, index, held ? swp_offset(entry) : 0, !held);
 	pmem_tier_free(ps->tier, index, PMEM_TIER_SWAP);
@@ -191,7 +188,7 @@ static void free_returned(struct pmemswap *ps, swp_entry_t *entry,
  */
 struct mem_cgroup *ps_lent_memcg(struct pmemswap *ps, struct page *page)
 {
-	unsigned long origin = (unsigned long)READ_ONCE(page->zone_device_data);
+	unsigned long origin = lent_origin(page);
 	unsigned long index = pmem_tier_page_index(ps->tier, page);
 	struct mem_cgroup *memcg;
 
@@ -202,13 +199,15 @@ struct mem_cgroup *ps_lent_memcg(struct pmemswap *ps, struct page *page)
 
 		/* Under the lock the entry is this page's. */
 		slot_lock(slot);
-		held = slot_get(slot) == slot_word(SLOT_LENT, index);
+		held = slot_get(slot) == slot_word(SLOT_LENT, index) ||
+		       slot_get(slot) == slot_word(SLOT_SHARED, index) ||
+		       slot_get(slot) == slot_word(SLOT_MOVING, index);
 		memcg = held ? ps_charge_find(entry) : NULL;
 		slot_unlock(slot);
 		if (held)
 			return memcg;
 		/* swapoff has just been here. */
-		origin = (unsigned long)READ_ONCE(page->zone_device_data);
+		origin = lent_origin(page);
 	}
 	memcg = to_memcg(origin);
 	return memcg ? ps_charge_get(memcg) : NULL;
@@ -255,6 +254,8 @@ static bool orphan_slot(struct pmemswap *ps, struct slot *slot,
 	/* Most are empty. */
 	if (slot_kind(READ_ONCE(slot->word)) == SLOT_EMPTY)
 		return false;
+	if (ps_shared_leave(ps, entry))
+		return true;
 	/* Under lock: pairs with lend(), see there. */
 	slot_lock(slot);
 	if (slot_kind(slot_get(slot)) != SLOT_LENT) {
@@ -288,20 +289,15 @@ static bool orphan_slot(struct pmemswap *ps, struct slot *slot,
  */
 static void ps_swapoff_begins(struct pmemswap *ps)
 {
-	struct swap_info_struct *si = READ_ONCE(ps->si);
+	struct swap_info_struct *si = ps_get_si(ps);
 	swp_entry_t entry[ORPHAN_BATCH];
 	unsigned long offset;
 	unsigned int nr = 0;
 
-	/*
-	 * Never used with mapping on? A device that is off already looks much the
-	 * same as one that is going off, but has no reference to give.
-	 */
-	if (!si || static_call(ps_get_swap_device)(swp_entry(si->type, 1)) != si)
+	if (!si)
 		return;
 	/* It isn't this one. */
-	if (READ_ONCE(si->bdev) != ps->disk->part0 ||
-	    READ_ONCE(si->flags) & SWP_WRITEOK)
+	if (READ_ONCE(si->flags) & SWP_WRITEOK)
 		goto out;
 
 	/* One for the walk, so that the count can't come to 0 under it. */
@@ -369,7 +365,7 @@ void ps_take_back_exit(void)
 int ps_take_back_enable(void)
 {
 	void *free = pmem_tier_symbol(&ps_map_in_feature,
-				      "free_swap_and_cache_nr");
+				      "void free_swap_and_cache_nr(swp_entry_t, int)");
 
 	if (!free)
 		return -EOPNOTSUPP;

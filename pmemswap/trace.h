@@ -48,7 +48,7 @@ TRACE_EVENT(map_in,
 		  __entry->nr, __entry->write)
 );
 
-/* A fault is left to the kernel, which copies. */
+/* A fault is left to the kernel, which copies; but with reason=race nothing is left to do. */
 TRACE_EVENT(map_fallback,
 	TP_PROTO(int device, unsigned long slot, unsigned long address,
 		 unsigned int reason),
@@ -107,6 +107,42 @@ TRACE_EVENT(drain,
 	),
 	TP_printk("pmemswap%d moved=%lu left=%lu", __entry->device,
 		  __entry->moved, __entry->left)
+);
+
+/* Pages around @address were swapped out in place. */
+TRACE_EVENT(unlend,
+	TP_PROTO(int device, unsigned long address, unsigned int nr),
+	TP_ARGS(device, address, nr),
+	TP_STRUCT__entry(
+		__field(int, device)
+		__field(unsigned int, nr)
+		__field(unsigned long, address)
+	),
+	TP_fast_assign(
+		__entry->device = device;
+		__entry->nr = nr;
+		__entry->address = address;
+	),
+	TP_printk("pmemswap%d address=%#lx nr=%u", __entry->device,
+		  __entry->address, __entry->nr)
+);
+
+/* Upkeep moved pages to DRAM: hot ones, and such that were wanted back. */
+TRACE_EVENT(upkeep,
+	TP_PROTO(int device, unsigned long promoted, unsigned long taken_back),
+	TP_ARGS(device, promoted, taken_back),
+	TP_STRUCT__entry(
+		__field(int, device)
+		__field(unsigned long, promoted)
+		__field(unsigned long, taken_back)
+	),
+	TP_fast_assign(
+		__entry->device = device;
+		__entry->promoted = promoted;
+		__entry->taken_back = taken_back;
+	),
+	TP_printk("pmemswap%d promoted=%lu taken_back=%lu", __entry->device,
+		  __entry->promoted, __entry->taken_back)
 );
 
 /* A page was written to a slot; @error is the block layer's status, 0 is good. */

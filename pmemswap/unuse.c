@@ -9,7 +9,7 @@
  * swapoff brings every page back that is swapped out to the device, and would need
  * DRAM for all of them. With map_faults on they are mapped instead, before the
  * kernel looks for them: its try_to_unuse() then finds only what can't be lent, and
- * copies that. Pages in tmpfs, of shared entries and in mlocked VMAs are such.
+ * copies that. Pages in tmpfs and in mlocked VMAs are such.
  */
 
 #include <linux/mm.h>
@@ -25,9 +25,10 @@
 
 DEFINE_STATIC_CALL_NULL(ps_walk_page_range, walk_page_range);
 
-/* The kernel's list of who has something swapped out, and its lock. */
-static struct mm_struct *first_mm;
-static spinlock_t *first_mm_lock;
+/* The kernel's list of who has something swapped out. */
+struct mm_struct *ps_first_mm;
+/* Its lock, the kernel's. */
+spinlock_t *ps_mmlist_lock;
 
 /**
  * struct unuse - a swapoff under way
@@ -50,11 +51,12 @@ struct unuse {
 int ps_unuse_init(void)
 {
 	struct pmem_tier_feature *f = &ps_map_in_feature;
-	void *walk = pmem_tier_symbol(f, "walk_page_range");
+	void *walk = pmem_tier_symbol(f,
+		"int walk_page_range(struct mm_struct *, unsigned long, unsigned long, const struct mm_walk_ops *, void *)");
 
-	first_mm = pmem_tier_symbol(f, "init_mm");
-	first_mm_lock = pmem_tier_symbol(f, "mmlist_lock");
-	if (!walk || !first_mm || !first_mm_lock)
+	ps_first_mm = pmem_tier_symbol(f, "struct mm_struct init_mm");
+	ps_mmlist_lock = pmem_tier_symbol(f, "struct spinlock mmlist_lock");
+	if (!walk || !ps_first_mm || !ps_mmlist_lock)
 		return -EOPNOTSUPP;
 	static_call_update(ps_walk_page_range, walk);
 	return 0;
@@ -92,6 +94,7 @@ static int unuse_pte(pte_t *ptep, unsigned long addr, unsigned long next,
 {
 	struct unuse *u = walk->private;
 	pte_t pte = ptep_get(ptep);
+	enum ps_fallback reason;
 	swp_entry_t entry;
 
 	if (!is_swap_pte(pte))
@@ -99,11 +102,14 @@ static int unuse_pte(pte_t *ptep, unsigned long addr, unsigned long next,
 	entry = pte_to_swp_entry(pte);
 	if (swp_type(entry) != u->l.type)
 		return 0;
-	if (!map_one(&u->l, addr, ptep, pte, entry, false, true)) {
+	reason = map_one(&u->l, addr, ptep, pte, entry, false, true);
+	if (!reason) {
 		account_lent(&u->l, pte_page(ptep_get(ptep)), 1);
 		ps_count(u->ps, PS_LENT, 1);
-		u->mapped++;
+	} else if (reason == PS_FALLBACK_SHARED) {
+		reason = ps_map_shared(&u->l, addr, ptep, pte, entry, true);
 	}
+	u->mapped += !reason;
 	return 0;
 }
 
@@ -138,24 +144,26 @@ static void unuse_mm(struct unuse *u, struct mm_struct *mm)
 void ps_unuse(struct pmemswap *ps, struct swap_info_struct *si)
 {
 	struct unuse u = { .ps = ps, .l = { .si = si, .type = si->type } };
-	struct mm_struct *prev = first_mm, *mm;
-	struct list_head *p = &first_mm->mmlist;
+	struct mm_struct *prev = ps_first_mm, *mm;
+	struct list_head *p = &ps_first_mm->mmlist;
 
 	mmget(prev);
-	spin_lock(first_mm_lock);
-	while (!signal_pending(current) && (p = p->next) != &first_mm->mmlist) {
+	spin_lock(ps_mmlist_lock);
+	while (!signal_pending(current) && (p = p->next) != &ps_first_mm->mmlist) {
 		mm = list_entry(p, struct mm_struct, mmlist);
 		if (!mmget_not_zero(mm))
 			continue;
-		spin_unlock(first_mm_lock);
+		spin_unlock(ps_mmlist_lock);
 		mmput(prev);
 		prev = mm;
 		unuse_mm(&u, mm);
-		spin_lock(first_mm_lock);
+		spin_lock(ps_mmlist_lock);
 	}
-	spin_unlock(first_mm_lock);
+	spin_unlock(ps_mmlist_lock);
 	mmput(prev);
 
 	count_vm_events(PSWPIN, u.mapped);
 	ps_count(ps, PS_MAPPED_IN, u.mapped);
+	if (u.mapped)
+		ps_upkeep_start(ps);
 }

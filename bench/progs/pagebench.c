@@ -15,6 +15,8 @@
 static struct {
 	const char *device;	/* NULL: rows that need no swap */
 	const char *settled;	/* reads 0 when nothing is left to do in the background */
+	const char *drain;	/* takes a 1 to move pages to DRAM that are in; NULL: can't */
+	const char *unlend;	/* takes a 1 to swap out in place what is in; NULL: can't */
 	uint64_t pages;
 	uint64_t seed;
 	bool list;
@@ -116,21 +118,23 @@ static uint64_t counter(const char *key)
 	return value;
 }
 
-/* The kernel may put pages away in the background: that is part of what they cost */
-static void settle(void)
+static uint64_t unsettled(void)
 {
 	char value[32];
 	FILE *f;
 
-	while (opt.settled) {
-		f = fopen(opt.settled, "r");
-		if (!f || !fgets(value, sizeof(value), f))
-			die("%s", opt.settled);
-		fclose(f);
-		if (value[0] == '0')
-			break;
+	f = fopen(opt.settled, "r");
+	if (!f || !fgets(value, sizeof(value), f))
+		die("%s", opt.settled);
+	fclose(f);
+	return strtoull(value, NULL, 10);
+}
+
+/* The kernel may put pages away in the background: that is part of what they cost */
+static void settle(void)
+{
+	while (opt.settled && unsettled())
 		sched_yield();
-	}
 }
 
 /* ---- The steps of a row ---- */
@@ -139,6 +143,16 @@ static void page_out(void)
 {
 	if (madvise(memory, opt.pages * PAGE, MADV_PAGEOUT))
 		die("MADV_PAGEOUT");
+}
+
+/* One by one, so that neighbours in memory have slots far from each other */
+static void page_out_scattered(void)
+{
+	uint64_t i;
+
+	for (i = 0; i < opt.pages; i++)
+		if (madvise(memory + scattered[i] * PAGE, PAGE, MADV_PAGEOUT))
+			die("MADV_PAGEOUT");
 }
 
 static void read_pages(const unsigned char *at, const uint32_t *order)
@@ -205,6 +219,37 @@ static void page_out_and_in(void)
 	read_sequential();
 }
 
+static void page_out_and_lend(void)
+{
+	page_out_and_in();
+	if (unsettled() == opt.pages)
+		return;
+	fprintf(stderr, "%s: not %" PRIu64 "\n", opt.settled, opt.pages);
+	exit(EXIT_SETUP);
+}
+
+static void write_one(const char *name)
+{
+	FILE *f = fopen(name, "w");
+
+	if (!f || fputs("1", f) < 0 || fclose(f))
+		die("%s", name);
+}
+
+static void drain(void)
+{
+	write_one(opt.drain);
+}
+
+static void unlend(void)
+{
+	write_one(opt.unlend);
+	if (!unsettled())
+		return;
+	fprintf(stderr, "%s: not 0\n", opt.settled);
+	exit(EXIT_SETUP);
+}
+
 static void swap_off(void)
 {
 	if (swapoff(opt.device))
@@ -236,6 +281,8 @@ enum {
 	FREES		= 1 << 2,	/* the pages are gone */
 	SWAP_IS_OFF	= 1 << 3,	/* and has to go on again */
 	WAITS		= 1 << 4,	/* count what it works, not how long it sleeps meanwhile */
+	NEEDS_DRAIN	= 1 << 5,	/* only for devices that have it */
+	NEEDS_UNLEND	= 1 << 6,	/* the same */
 };
 
 /*
@@ -259,6 +306,8 @@ static const struct row rows[] = {
 	  NEEDS_SWAP },
 	{ "in-read-rand", "page-in, read, at random", page_out, read_scattered, "pswpin",
 	  NEEDS_SWAP },
+	{ "in-read-slots", "page-in, read, in order, slots scattered", page_out_scattered,
+	  read_sequential, "pswpin", NEEDS_SWAP },
 	{ "in-write-seq", "page-in, write, in order", page_out, write_sequential, "pswpin",
 	  NEEDS_SWAP | WRITES },
 	{ "in-write-rand", "page-in, write, at random", page_out, write_scattered, "pswpin",
@@ -267,9 +316,15 @@ static const struct row rows[] = {
 	  read_and_free, "pswpin", NEEDS_SWAP | FREES },
 	{ "in-free-rand", "page-in, read, at random, and free", page_out,
 	  read_scattered_and_free, "pswpin", NEEDS_SWAP | FREES },
+	{ "in-free-slots", "page-in, read, in order, slots scattered, and free", page_out_scattered,
+	  read_and_free, "pswpin", NEEDS_SWAP | FREES },
 	{ "free", "free of pages that are out", page_out, free_pages, NULL, NEEDS_SWAP | FREES },
 	{ "free-in", "free of pages that are back in", page_out_and_in, free_pages, NULL,
 	  NEEDS_SWAP | FREES },
+	{ "drain", "drain (move to DRAM) of pages that are back in", page_out_and_lend, drain, NULL,
+	  NEEDS_SWAP | NEEDS_DRAIN },
+	{ "unlend", "unlend (swap out in place) of pages that are back in", page_out_and_lend,
+	  unlend, NULL, NEEDS_SWAP | NEEDS_UNLEND },
 	{ "swapoff", "swapoff, pages out", page_out, swap_off, "pswpin",
 	  NEEDS_SWAP | SWAP_IS_OFF | WAITS },
 	{ "swapoff-in", "swapoff, pages back in", page_out_and_in, swap_off, NULL,
@@ -339,10 +394,13 @@ static void map_memory(void)
 }
 
 static const char usage[] =
-"usage: pagebench [--pages N] [--seed N] [--device DEV [--settled FILE]]\n"
+"usage: pagebench [--pages N] [--seed N] [--device DEV [--settled FILE\n"
+"                 [--drain FILE] [--unlend FILE]]]\n"
 "       pagebench --list\n"
 "  --device DEV   swap device, ready for swapon; without it: the rows that need none\n"
 "  --settled FILE wait until it reads 0 after memory was freed\n"
+"  --drain FILE   takes a 1 to move to DRAM what was paged in without taking DRAM\n"
+"  --unlend FILE  takes a 1 to swap out in place what was paged in without taking DRAM\n"
 "  --list         the rows, as key|title\n"
 "For each row one line: key, pages, nanoseconds.\n"
 "exit status: 0 all data right, 1 wrong data, 2 could not run\n";
@@ -351,7 +409,8 @@ static void parse_options(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "pages", 1, NULL, 'p' }, { "seed", 1, NULL, 'S' }, { "device", 1, NULL, 'd' },
-		{ "settled", 1, NULL, 's' }, { "list", 0, NULL, 'l' }, { NULL, 0, NULL, 0 },
+		{ "settled", 1, NULL, 's' }, { "drain", 1, NULL, 'D' }, { "unlend", 1, NULL, 'U' },
+		{ "list", 0, NULL, 'l' }, { NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -369,6 +428,12 @@ static void parse_options(int argc, char **argv)
 		case 's':
 			opt.settled = optarg;
 			break;
+		case 'D':
+			opt.drain = optarg;
+			break;
+		case 'U':
+			opt.unlend = optarg;
+			break;
 		case 'l':
 			opt.list = true;
 			break;
@@ -377,7 +442,8 @@ static void parse_options(int argc, char **argv)
 			exit(EXIT_SETUP);
 		}
 	}
-	if (optind != argc || !opt.pages || opt.pages > UINT32_MAX) {
+	if (optind != argc || !opt.pages || opt.pages > UINT32_MAX ||
+	    (opt.drain && !opt.settled)) {
 		fputs(usage, stderr);
 		exit(EXIT_SETUP);
 	}
@@ -401,7 +467,9 @@ int main(int argc, char **argv)
 	if (opt.device)
 		swap_on();
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (!(rows[i].flags & NEEDS_SWAP) == !opt.device)
+		if (!(rows[i].flags & NEEDS_SWAP) == !opt.device &&
+		    (opt.drain || !(rows[i].flags & NEEDS_DRAIN)) &&
+		    (opt.unlend || !(rows[i].flags & NEEDS_UNLEND)))
 			run_row(&rows[i]);
 	if (opt.device)
 		swap_off();

@@ -12,6 +12,9 @@
 /* The sign bit in what a handler returns, see trampoline.S: let the hooked function run. */
 #define PMEM_TIER_HOOK_PASS	0x80000000
 
+/* Longer ones than this aren't shown in full, and never are the right ones. */
+#define PMEM_TIER_PROTOTYPE_LEN	256
+
 /**
  * struct pmem_tier_hook_arg - what the handler of a PMEM_TIER_TRAMPOLINE_ARG2 returns
  * @arg: the hooked function's second argument
@@ -26,30 +29,33 @@ struct pmem_tier_hook_arg {
  * struct pmem_tier_feature - something that works only on a kernel that has what it takes
  * @name: in the log and in the file "features"
  * @state: "idle", "on", or "off: " and why; core's
+ * @unchecked: what of the kernel's is taken for what the headers say; core's
  * @node: on core's list
  */
 struct pmem_tier_feature {
 	const char *name;
-	char state[96];
+	char state[2 * PMEM_TIER_PROTOTYPE_LEN + 64];
+	char unchecked[96];
 	struct list_head node;
 };
 
 void pmem_tier_feature_add(struct pmem_tier_feature *feature);
 void pmem_tier_feature_del(struct pmem_tier_feature *feature);
 void pmem_tier_feature_on(struct pmem_tier_feature *feature);
-void pmem_tier_feature_off(struct pmem_tier_feature *feature, const char *what,
-			   const char *name, int err);
+__printf(2, 3)
+void pmem_tier_feature_off(struct pmem_tier_feature *feature, const char *fmt,
+			   ...);
 
 /**
  * struct pmem_tier_hook - one hooked function
- * @function: its name
+ * @prototype: name and type of the function, as for pmem_tier_symbol()
  * @trampoline: code made by PMEM_TIER_TRAMPOLINE
  * @ops: ftrace's
  * @inside: per CPU, entries to less exits from the handler
  * @installed: it is in place
  */
 struct pmem_tier_hook {
-	const char *function;
+	const char *prototype;
 	void (*trampoline)(void);
 	struct ftrace_ops ops;
 	long __percpu *inside;
@@ -72,6 +78,7 @@ int pmem_tier_hook_install(struct pmem_tier_hook *hook,
 void pmem_tier_hook_remove(struct pmem_tier_hook *hook);
 void *pmem_tier_hook_body(struct pmem_tier_hook *hook,
 			  struct pmem_tier_feature *feature);
-void *pmem_tier_symbol(struct pmem_tier_feature *feature, const char *name);
+void *pmem_tier_symbol(struct pmem_tier_feature *feature,
+		       const char *prototype);
 
 #endif /* _PMEM_TIER_HOOKS_H */

@@ -114,9 +114,9 @@ void pmem_tier_unregister_client(struct pmem_tier_client *client);
 void pmem_tier_idle(void);
 
 long pmem_tier_alloc(struct pmem_tier *tier, enum pmem_tier_user user);
+unsigned long pmem_tier_free_pages(struct pmem_tier *tier);
 void pmem_tier_free(struct pmem_tier *tier, unsigned long index,
 		    enum pmem_tier_user user);
-unsigned long pmem_tier_free_pages(struct pmem_tier *tier);
 unsigned long pmem_tier_reserve_pages(struct pmem_tier *tier);
 unsigned long pmem_tier_used_pages(struct pmem_tier *tier,
 				   enum pmem_tier_user user);
@@ -136,6 +136,7 @@ void pmem_tier_unlend_cached(struct page *page);
 bool pmem_tier_cached_used(struct pmem_tier *tier, struct page *page);
 s64 pmem_tier_cached_hits(struct pmem_tier *tier);
 int pmem_tier_long_pin_enable(struct pmem_tier_feature *feature);
+void pmem_tier_unlent(struct pmem_tier *tier, struct page *page);
 void pmem_tier_account_metadata(struct pmem_tier *tier, long bytes);
 
 /**

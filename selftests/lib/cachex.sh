@@ -25,7 +25,7 @@ cachex()
 	modprobe pmem_tier claim="${all:-$BIG}"
 	modprobe pmem_cachex
 	at_exit unload pmem_cachex
-	grep -qx 'cachex: on' $TIER/features || skip "this kernel can't: $(<$TIER/features)"
+	grep -q '^cachex: on' $TIER/features || skip "this kernel can't: $(<$TIER/features)"
 	_write $CX/targets "$1"
 	_write $CX/admission all
 }

@@ -200,10 +200,11 @@ wipe_raw()
 
 # ---- Modules ----
 
-# load_modules [PARAM=VALUE]...: size= goes to pmemswap, the rest to pmem_tier
+# load_modules [PARAM=VALUE]...: size= goes to pmemswap, the rest to pmem_tier. Page-ins copy unless a
+# test wants them to map: so it is known which of them a case is about.
 load_modules()
 {
-	local p core=() swap=()
+	local p f core=() swap=()
 
 	for p; do
 		case $p in
@@ -213,6 +214,9 @@ load_modules()
 	done
 	modprobe pmem_tier "${core[@]}"
 	modprobe pmemswap "${swap[@]}"
+	for f in /sys/block/pmemswap*/pmemswap/map_faults; do
+		[[ ! -e $f ]] || _write "$f" off
+	done
 }
 
 tier_stat() { cat "$TIER/$1/$2"; }

@@ -2,28 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 1G --nvdimm 512M --nvdimm 256M
 # timeout: 900
-# Page-in by mapping, turned on: data, fork, swapoff with pages lent, giving them back, zswap,
+# Page-in by mapping: data, fork, swapoff with pages lent, giving them back, zswap,
 # charging, drain, media errors, bad values.
 
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2317 # cases_done calls them
-. "$(dirname "$0")/../lib/pmemswap.sh"
+. "$(dirname "$0")/../lib/mapping.sh"
 
 need_namespaces 1
-
-PAGES=4096
-
-ps_attr() { echo "/sys/block/$DEV/pmemswap/$1"; }
-
-# mapping MODE [AROUND]: a device that maps
-mapping()
-{
-	use "$BIG"
-	push /proc/sys/vm/page-cluster 0
-	[[ $(writing "$(ps_attr map_faults)" "$1") == 0 ]] || skip 'this kernel has no page-in by mapping'
-	_write "$(ps_attr fault_around_pages)" "${2:-16}"
-	swap_on "$DEV"
-}
 
 # A hog in a cgroup, its pages mapped in
 hog_maps()
@@ -40,30 +26,6 @@ hog_maps()
 	fi
 	swap_off "$DEV"
 	idle "$BIG"
-}
-
-# lend_all: makes region a of puppet "p", 16 MiB, pages it out and maps it in
-lend_all()
-{
-	local i
-
-	tell p map a 16M nohuge
-	tell p fill a 1 random
-	for i in {1..10}; do
-		tell p pageout a
-		tell p swapped a
-		(( REPLY < PAGES )) || break
-	done
-	tell p verify a
-	num "pages lent" "$(stat_of "$DEV" lent_pages)" -gt $(( PAGES * 9 / 10 ))
-}
-
-# A puppet "p" with a region a of 16 MiB, all of it lent
-start()
-{
-	mapping all 16
-	puppet p
-	lend_all
 }
 
 data_in_place()
@@ -111,16 +73,6 @@ swapoff_and_drain()
 	unload pmemswap
 	tell p verify a
 	puppet_end p
-}
-
-# out: a puppet "p" with a region a of 16 MiB that is swapped out
-out()
-{
-	mapping all 16
-	puppet p
-	tell p map a 16M nohuge
-	tell p fill a 1 random
-	loop_until 20 goes_out $(( PAGES * 9 / 10 ))
 }
 
 # swapoff maps as well
@@ -248,19 +200,6 @@ poisoned()
 	same "unbind" "$(tier_unbind "$BIG")" 0
 }
 
-# start_in LIMIT [INNER]: as start, in a cgroup or one within it
-start_in()
-{
-	mapping all 16
-	limited t "$1"
-	if [[ -n ${2:-} ]]; then
-		echo +memory >"$CG/cgroup.subtree_control"
-		mkdir "$CG/$2"
-	fi
-	puppet p "$CG${2:+/$2}"
-	lend_all
-}
-
 # Swap until it moves, and then memory, of the same cgroup
 charged()
 {
@@ -289,6 +228,7 @@ no_room()
 	echo 8M >"$CG/memory.max"
 	log_mark
 	same "unbind" "$(tier_unbind "$BIG")" EBUSY
+	# shellcheck disable=SC2154 # lib/pmemswap.sh sets it
 	log_has "$DEV: [0-9]+ pages are lent still: .* processes: ${_puppet_pid[p]}"
 	same "killed" "$(cg_event "$CG" oom_kill)" 0
 	num "memory.current" "$(<"$CG/memory.current")" -le $(( 8 << 20 ))
@@ -324,14 +264,6 @@ drain()
 	puppet_end p
 	swap_off "$DEV"
 	idle "$BIG"
-}
-
-# goes_out PAGES: MADV_PAGEOUT; true when that many of region a are out
-goes_out()
-{
-	tell p pageout a
-	tell p swapped a
-	(( REPLY >= $1 ))
 }
 
 # A long-term pin moves lent pages to DRAM, where they are charged
@@ -399,6 +331,7 @@ holders()
 	same "drain" "$(writing "$(ps_attr drain)" 1)" EBUSY
 	log_has "$DEV: [1-5] pages are lent still: .* processes: ${_puppet_pid[p]}\$"
 	! log_has "processes: .*\\<$child\\>" >/dev/null || fail "process $child is named"
+	grep -qFx "$(feature_on rmap)" "$TIER/features" || fail "$(<"$TIER/features")"
 	tell p unpin a
 	tell p forkend a
 	puppet_end p
@@ -437,14 +370,6 @@ fallbacks()
 	mapping all 16
 	puppet p
 	tell p map a 1M nohuge
-	tell p fill a 1 random
-	tell p pageout a
-	tell p forkhold a
-	tell p verify a
-	fell_back shared
-	num "fallback_shared" "$REPLY" -gt 0
-	tell p forkend a
-
 	tell p fill a 2 same
 	tell p pageout a
 	tell p verify a
@@ -481,28 +406,40 @@ tracepoints()
 	tell p fill a 1 random
 	tell p pageout a
 	tell p verify a
-	echo 1 >"$(ps_attr drain)"
-	tell p pageout a
-	tell p forkhold a
+	echo 1 >"$(ps_attr unlend)"
 	tell p verify a
-	tell p forkend a
+	echo 1 >"$(ps_attr drain)"
+	tell p fill a 2 same
+	tell p pageout a
+	tell p verify a
 	puppet_end p
 	swap_off "$DEV"
 	idle "$BIG"
-	for event in slot_write map_in map_fallback take_back drain; do
+	for event in slot_write map_in map_fallback take_back unlend drain; do
 		grep -q " $event: $DEV " "$dir/trace" || fail "there was no $event"
 	done
-	grep -q ' map_fallback: .* reason=shared' "$dir/trace" || fail "no reason"
+	grep -q ' map_fallback: .* reason=filled' "$dir/trace" || fail "no reason"
+}
+
+# FEATURE [VARIABLE...]: its line in "features" when it is on; BTF doesn't have the variables
+feature_on()
+{
+	local names=${*:2}
+
+	[[ -e /sys/kernel/btf/vmlinux ]] || names='all, the kernel has no BTF'
+	echo "$1: on${names:+, types unchecked: $names}"
 }
 
 features()
 {
 	use "$BIG"
-	same "features" "$(<$TIER/features)" $'map_in: idle\nholders: idle'
-	_write "$(ps_attr map_faults)" read
-	same "features" "$(<$TIER/features)" $'map_in: on\nholders: idle'
+	same "features" "$(<"$TIER/features")" "$(
+		feature_on map_in init_mm, mmlist_lock
+		feature_on rmap
+		feature_on unlend
+		feature_on promote)"
 	rmmod pmemswap
-	same "features" "$(<$TIER/features)" ''
+	same "features" "$(<"$TIER/features")" ''
 }
 
 # All of a device is mapped, and then as much again is wanted: the kernel moves on to the next device
@@ -534,6 +471,21 @@ no_dead_end()
 	swap_off pmemswap1
 	idle "$BIG"
 	idle "$SMALL"
+}
+
+default()
+{
+	modprobe pmem_tier claim="$BIG"
+	modprobe pmemswap
+	DEV=$(dev_of "$BIG")
+	same "map_faults" "$(stat_of "$DEV" map_faults)" all
+	same "fault_around_pages" "$(stat_of "$DEV" fault_around_pages)" 16
+	swap_on "$DEV"
+	puppet p
+	lend_all
+	puppet_end p
+	swap_off "$DEV"
+	idle "$BIG"
 }
 
 values()
@@ -578,5 +530,6 @@ case_ 'faults that copy say why' fallbacks
 case_ 'tracepoints' tracepoints
 case_ 'features' features
 case_ 'a device full of lent pages' no_dead_end
+case_ 'by default' default
 case_ 'values that are not accepted' values
 cases_done

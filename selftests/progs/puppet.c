@@ -26,6 +26,7 @@
  *   unmap R [FIRST COUNT]         munmap; those pages are not verified any more
  *   move R SIZE                   mremap to a new place and size
  *   lock R, unlock R              mlock, munlock
+ *   merge R, unmerge R            MADV_MERGEABLE, MADV_UNMERGEABLE
  *   readonly R                    mprotect; fill makes it writable again
  *   huge R                        KiB of huge pages in it (smaps)
  *   forkcow R CHILDREN            all verify; children and parent rewrite different
@@ -505,6 +506,10 @@ static void command(int argc, char **argv)
 		reply_errno(mlock(r->addr, r->pages * PAGE), cmd);
 	} else if (!strcmp(cmd, "unlock")) {
 		reply_errno(munlock(r->addr, r->pages * PAGE), cmd);
+	} else if (!strcmp(cmd, "merge")) {
+		reply_errno(madvise(r->addr, r->pages * PAGE, MADV_MERGEABLE), cmd);
+	} else if (!strcmp(cmd, "unmerge")) {
+		reply_errno(madvise(r->addr, r->pages * PAGE, MADV_UNMERGEABLE), cmd);
 	} else if (!strcmp(cmd, "readonly")) {
 		reply_errno(mprotect(r->addr, r->pages * PAGE, PROT_READ), cmd);
 	} else if (!strcmp(cmd, "forkcow") && argc == 3) {

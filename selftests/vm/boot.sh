@@ -126,12 +126,15 @@ qemu_command()
 	qemu+=(-device virtserialport,chardev=status,name=status)
 }
 
+# Until the first command; a busy host takes its time
+BOOT_TIMEOUT=300
+
 seconds_since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }'; }
 
 # Reads the guest's status lines from fd $1 until it ends. Sets the guest_* variables.
 follow()
 {
-	local fd=$1 deadline=$((SECONDS + opt_timeout)) key value
+	local fd=$1 deadline=$((SECONDS + BOOT_TIMEOUT)) key value
 
 	while (( SECONDS < deadline )); do
 		read -r -t $((deadline - SECONDS)) -u "$fd" key value
@@ -141,7 +144,10 @@ follow()
 		*)	break ;;
 		esac
 		case $key in
-		start)		guest_boot=$(seconds_since "$t0") ;;
+		start)
+			guest_boot=$(seconds_since "$t0")
+			deadline=$((SECONDS + opt_timeout))
+			;;
 		exit)		guest_exit=$value ;;
 		taint)		guest_taint=$value ;;
 		modules)	guest_modules=$value ;;
@@ -163,6 +169,7 @@ judge()
 		head -n 20 <<<"$bad" | sed 's/^/vm:   /' >&2
 	elif [[ -n $guest_timeout ]]; then
 		rc=124 why="no end after $opt_timeout s"
+		[[ -n $guest_boot ]] || why="no command after $BOOT_TIMEOUT s"
 	elif [[ -z $guest_exit ]]; then
 		rc=123 why='the guest died'
 	elif (( guest_taint & ~(1 << 12 | 1 << 13) )); then

@@ -8,6 +8,8 @@ BASE_PACKAGES=(
 	mmdebstrap qemu-system-x86 util-linux xz-utils
 )
 LINT_PACKAGES=(codespell perl shellcheck sparse)
+# Nice to have: only a note without them
+BENCH_PACKAGES=(gnuplot-nox)
 
 missing_packages()
 {
@@ -99,6 +101,18 @@ have_kernel()
 		find_kernel "$(cat "$kdir/include/config/kernel.release")" 2>/dev/null
 }
 
+optional_packages()
+{
+	local missing
+
+	mapfile -t missing < <(missing_packages "$@")
+	(( ${#missing[@]} )) || return 0
+	note "installing ${missing[*]}"
+	# A subshell: without root rights it would end everything
+	( lists_are_fresh || apt_update; apt_install "${missing[@]}" ) ||
+		note "could not install ${missing[*]}: going on without"
+}
+
 setup()
 {
 	local want=("${BASE_PACKAGES[@]}") missing updated=''
@@ -117,6 +131,8 @@ setup()
 			{ [[ -z $updated ]] && apt_update && updated=1 && apt_install "${missing[@]}"; } ||
 			die "apt could not install: ${missing[*]}"
 	fi
+
+	[[ ${1:-} != bench ]] || optional_packages "${BENCH_PACKAGES[@]}"
 
 	get_qemu
 	have_kernel && return

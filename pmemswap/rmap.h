@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Where a lent page is mapped.
+ */
+#ifndef _PMEMSWAP_RMAP_H
+#define _PMEMSWAP_RMAP_H
+
+#include <linux/rmap.h>
+
+/**
+ * enum ps_rmap_next - how a walk over the places where a page is mapped goes on
+ * @PS_RMAP_ON: to the next place
+ * @PS_RMAP_STOP: not at all
+ * @PS_RMAP_GONE: not at all; the page was unlent, with the walk's reference and lock
+ */
+enum ps_rmap_next {
+	PS_RMAP_ON,
+	PS_RMAP_STOP,
+	PS_RMAP_GONE,
+};
+
+typedef enum ps_rmap_next (*ps_rmap_fn)(struct page_vma_mapped_walk *mapped,
+					void *arg);
+
+void ps_rmap(struct page *page, ps_rmap_fn fn, void *arg);
+bool ps_rmap_enable(void);
+void ps_rmap_init(void);
+void ps_rmap_exit(void);
+
+#endif /* _PMEMSWAP_RMAP_H */

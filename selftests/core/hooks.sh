@@ -1,0 +1,148 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# vm: --mem 1G --nvdimm 512M --nvdimm 256M
+# timeout: 300
+# Functions of the kernel are called and hooked only if they are what they are taken for.
+
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/../lib/ktap.sh"
+
+FEATURES=/sys/kernel/pmem_tier/features
+TRACING=/sys/kernel/tracing
+modinfo pmem_tier_try >/dev/null || skip "needs the modules in selftests/modules"
+
+need_btf() { [[ -e /sys/kernel/btf/vmlinux ]] || skip "needs a kernel with BTF"; }
+
+# try STATE PROTOTYPE HOOK: what becomes of the feature that asks for it
+try()
+{
+	load pmem_tier_try "prototype=$2" "hook=$3"
+	same "the feature that wants '$2' (hook=$3)" "$(<$FEATURES)" "try: $1"
+	unload pmem_tier_try
+}
+
+# refused STATE PROTOTYPE: neither called nor hooked, and the log has one line of it
+refused()
+{
+	local hook
+
+	for hook in 0 1; do
+		log_mark
+		try "off: $1" "$2" $hook
+		same "the log" "$(log_since | grep ' is off: ')" "pmem_tier: try is off: $1"
+	done
+}
+
+# mistaken REAL PROTOTYPE...: the kernel has REAL and no other
+mistaken()
+{
+	local p
+
+	need_btf
+	try on "$1" 0
+	for p in "${@:2}"; do
+		refused "expected \"$p\", the kernel has \"$1\"" "$p"
+	done
+}
+
+no_such()
+{
+	refused 'the kernel has no no_such_function' 'int no_such_function(void)'
+	refused 'the kernel has no no_such_variable' 'int no_such_variable'
+}
+
+no_prototype()
+{
+	refused '"do_swap_page" is no prototype' do_swap_page
+	refused '"(*)(void)" is no prototype' '(*)(void)'
+}
+
+# A name that several static functions have
+ambiguous()
+{
+	local name
+
+	name=$(awk '$2 == "t" && NF == 3 && $3 ~ /^[a-z_]+$/ && n[$3]++ { print $3; exit }' /proc/kallsyms)
+	[[ -n $name ]] || skip "no two functions have the same name"
+	refused "the kernel has more than one $name" "void $name(void)"
+}
+
+# The kernel has it, but says nothing of its type
+not_in_btf()
+{
+	need_btf
+	refused "expected \"int init_mm(void)\", the kernel's BTF has no such function" \
+		'int init_mm(void)'
+	try 'on, types unchecked: init_mm' 'struct mm_struct init_mm' 0
+}
+
+no_btf()
+{
+	local p
+
+	[[ ! -e /sys/kernel/btf/vmlinux ]] || skip "needs a kernel without BTF"
+	for p in 'unsigned int do_swap_page(struct vm_fault *)' 'int do_swap_page(void)' \
+		'struct mm_struct init_mm'; do
+		log_mark
+		try 'on, types unchecked: all, the kernel has no BTF' "$p" 0
+		same "lines in the log" "$(log_since | grep -c ' the kernel has no BTF')" 1
+	done
+}
+
+hooked() { grep -q "^$1 " $TRACING/enabled_functions; }
+
+# hook on|off TYPE: asks for the function of that type, looks whether it is hooked
+hook()
+{
+	local f=disable_swap_slots_cache_lock
+
+	mountpoint -q $TRACING || mount -t tracefs tracefs $TRACING
+	load pmem_tier_try "prototype=$2 $f(void)" hook=1
+	[[ $(<$FEATURES) == "try: $1"* ]] || fail "$(<$FEATURES)"
+	if [[ $1 == on ]]; then
+		hooked $f || fail "$f isn't hooked"
+		same "functions hooked" "$(grep -c try_tramp $TRACING/enabled_functions)" 1
+		unload pmem_tier_try
+	fi
+	! hooked $f || fail "$f is hooked"
+}
+
+hook_of_another_type()
+{
+	need_btf
+	hook off int
+}
+
+# As those are that ftrace itself is made of
+not_traceable()
+{
+	local f='unsigned long ftrace_location(unsigned long)'
+
+	try "off: can't hook \"$f\": error -22" "$f" 1
+}
+
+ktap_plan 12
+t 'a function that there is not' no_such
+t 'what is no prototype' no_prototype
+t 'a name that several have' ambiguous
+t 'another type is returned' mistaken 'struct anon_vma *folio_get_anon_vma(struct folio *)' \
+	'void folio_get_anon_vma(struct folio *)' \
+	'struct folio *folio_get_anon_vma(struct folio *)' \
+	'const struct anon_vma *folio_get_anon_vma(struct folio *)'
+t 'another number of parameters' mistaken 'void try_to_migrate(struct folio *, enum ttu_flags)' \
+	'void try_to_migrate(void)' \
+	'void try_to_migrate(struct folio *)' \
+	'void try_to_migrate(struct folio *, enum ttu_flags, int)'
+t 'parameters of another type' mistaken \
+	'int __mem_cgroup_charge(struct folio *, struct mm_struct *, unsigned int)' \
+	'int __mem_cgroup_charge(struct page *, struct mm_struct *, unsigned int)' \
+	'int __mem_cgroup_charge(struct folio *, struct mm_struct *, int)' \
+	'int __mem_cgroup_charge(struct folio *, struct mm_struct *, unsigned long)' \
+	'int __mem_cgroup_charge(struct folio *, struct mm_struct **, unsigned int)' \
+	'int __mem_cgroup_charge(struct folio *, const struct mm_struct *, unsigned int)'
+t 'a variable of another type' mistaken 'struct rq runqueues' 'struct cfs_rq runqueues' 'struct rq *runqueues'
+t 'what BTF knows nothing of' not_in_btf
+t 'a kernel without BTF' no_btf
+t 'a hook' hook on void
+t 'a hook on a function of another type' hook_of_another_type
+t 'a function out of reach for ftrace' not_traceable

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * For tests: asks pmem_tier for one symbol or hook; "features" in sysfs says what came of it.
+ */
+
+#include <linux/module.h>
+#include <pmem_tier/hooks.h>
+
+#include "try.h"
+
+static char *prototype = "";
+module_param(prototype, charp, 0444);
+MODULE_PARM_DESC(prototype, "What to look for, as core/prototype.c has prototypes");
+
+static bool hook;
+module_param(hook, bool, 0444);
+MODULE_PARM_DESC(hook, "Hook it as well, with a handler that does nothing");
+
+static struct pmem_tier_feature feature = { .name = "try" };
+static struct pmem_tier_hook try_hook = { .trampoline = try_tramp };
+
+asmlinkage unsigned int try_handler(void)
+{
+	pmem_tier_hook_enter(&try_hook);
+	pmem_tier_hook_exit(&try_hook);
+	return PMEM_TIER_HOOK_PASS;
+}
+
+static int __init try_init(void)
+{
+	bool found;
+
+	pmem_tier_feature_add(&feature);
+	if (hook) {
+		try_hook.prototype = prototype;
+		found = !pmem_tier_hook_install(&try_hook, &feature);
+	} else {
+		found = pmem_tier_symbol(&feature, prototype);
+	}
+	if (found)
+		pmem_tier_feature_on(&feature);
+	return 0;
+}
+
+static void __exit try_exit(void)
+{
+	pmem_tier_hook_remove(&try_hook);
+	pmem_tier_feature_del(&feature);
+}
+
+module_init(try_init);
+module_exit(try_exit);
+MODULE_DESCRIPTION("Test module of pmem_tier: one symbol or hook");
+MODULE_AUTHOR("pmemswap contributors");
+MODULE_LICENSE("GPL");
