@@ -40,6 +40,11 @@ int pmem_tier_hook_install(struct pmem_tier_hook *hook,
 				      hook->prototype, err);
 		return err;
 	}
+	/*
+	 * Or "sysctl kernel.ftrace_enabled=0" would take away, without a word, what data
+	 * depends on. So it is refused. Only now: registering sets the flags.
+	 */
+	hook->ops.flags |= FTRACE_OPS_FL_PERMANENT;
 	hook->installed = true;
 	return 0;
 }
