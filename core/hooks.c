@@ -5,6 +5,7 @@
 #include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
+#include <linux/string.h>
 #include <pmem_tier/hooks.h>
 
 /**
@@ -28,6 +29,8 @@ int pmem_tier_hook_install(struct pmem_tier_hook *hook,
 	hook->inside = alloc_percpu(long);
 	if (!hook->inside)
 		return -ENOMEM;
+	/* ftrace leaves pointers to the filter that it freed when the hook was removed. */
+	memset(&hook->ops, 0, sizeof(hook->ops));
 	/* By address: it is the one that was looked at, and no module's. */
 	err = ftrace_set_filter_ip(&hook->ops, (unsigned long)function, 0, 1);
 	if (!err)
