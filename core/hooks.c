@@ -31,6 +31,8 @@ int pmem_tier_hook_install(struct pmem_tier_hook *hook,
 	hook->inside = alloc_percpu(long);
 	if (!hook->inside)
 		return -ENOMEM;
+	/* ftrace leaves pointers to the filter that it freed when the hook was removed. */
+	memset(&hook->ops, 0, sizeof(hook->ops));
 	/* By address: it is the one that was looked at, and no module's. */
 	err = ftrace_set_filter_ip(&hook->ops, (unsigned long)function, 0, 1);
 	if (!err)
@@ -38,7 +40,6 @@ int pmem_tier_hook_install(struct pmem_tier_hook *hook,
 					     (unsigned long)hook->trampoline);
 	if (err) {
 		ftrace_free_filter(&hook->ops);
-		memset(&hook->ops, 0, sizeof(hook->ops));
 		free_percpu(hook->inside);
 		pmem_tier_feature_off(feature, "can't hook \"%s\": error %d",
 				      hook->prototype, err);
@@ -117,8 +118,6 @@ void pmem_tier_hook_remove(struct pmem_tier_hook *hook)
 	while (inside(hook))
 		msleep(20);
 	synchronize_rcu_tasks();
-	/* Its pointers to the filter are those of one that has been freed. */
-	memset(&hook->ops, 0, sizeof(hook->ops));
 	free_percpu(hook->inside);
 	hook->installed = false;
 }

@@ -128,6 +128,12 @@ static enum ps_fallback map_in(struct vm_fault *vmf, struct pmemswap *ps,
 	/* It would have to move to DRAM at once, see long_pin.c. */
 	if (current->flags & PF_MEMALLOC_PIN)
 		return PS_FALLBACK_PIN;
+	/*
+	 * khugepaged and MADV_COLLAPSE put pages together, and only those that
+	 * are in DRAM. Nobody else faults like that.
+	 */
+	if (vmf->flags == FAULT_FLAG_ALLOW_RETRY)
+		return PS_FALLBACK_PIN;
 
 	/*
 	 * handle_pte_fault() has called pte_offset_map_nolock(): the page table

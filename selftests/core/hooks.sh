@@ -113,6 +113,18 @@ hook_of_another_type()
 	hook off int
 }
 
+# A frontend that is turned on, off and on again
+hook_again()
+{
+	need_btf
+	load pmem_tier_try 'prototype=void disable_swap_slots_cache_lock(void)' hook=1 again=20
+	same "the feature" "$(<$FEATURES)" "try: on"
+	mountpoint -q $TRACING || mount -t tracefs tracefs $TRACING
+	hooked disable_swap_slots_cache_lock || fail "it isn't hooked"
+	unload pmem_tier_try
+	! hooked disable_swap_slots_cache_lock || fail "it is hooked still"
+}
+
 # As those are that ftrace itself is made of
 not_traceable()
 {
@@ -121,7 +133,7 @@ not_traceable()
 	try "off: can't hook \"$f\": error -22" "$f" 1
 }
 
-ktap_plan 12
+ktap_plan 13
 t 'a function that there is not' no_such
 t 'what is no prototype' no_prototype
 t 'a name that several have' ambiguous
@@ -144,5 +156,6 @@ t 'a variable of another type' mistaken 'struct rq runqueues' 'struct cfs_rq run
 t 'what BTF knows nothing of' not_in_btf
 t 'a kernel without BTF' no_btf
 t 'a hook' hook on void
+t 'a hook that is removed and installed again' hook_again
 t 'a hook on a function of another type' hook_of_another_type
 t 'a function out of reach for ftrace' not_traceable

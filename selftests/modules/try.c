@@ -16,6 +16,10 @@ static bool hook;
 module_param(hook, bool, 0444);
 MODULE_PARM_DESC(hook, "Hook it as well, with a handler that does nothing");
 
+static unsigned int again;
+module_param(again, uint, 0444);
+MODULE_PARM_DESC(again, "How often to remove the hook and install it again");
+
 static struct pmem_tier_feature feature = { .name = "try" };
 static struct pmem_tier_hook try_hook = { .trampoline = try_tramp };
 
@@ -26,6 +30,18 @@ asmlinkage unsigned int try_handler(void)
 	return PMEM_TIER_HOOK_PASS;
 }
 
+static bool install(void)
+{
+	bool found = !pmem_tier_hook_install(&try_hook, &feature);
+	unsigned int i;
+
+	for (i = 0; found && i < again; i++) {
+		pmem_tier_hook_remove(&try_hook);
+		found = !pmem_tier_hook_install(&try_hook, &feature);
+	}
+	return found;
+}
+
 static int __init try_init(void)
 {
 	bool found;
@@ -33,7 +49,7 @@ static int __init try_init(void)
 	pmem_tier_feature_add(&feature);
 	if (hook) {
 		try_hook.prototype = prototype;
-		found = !pmem_tier_hook_install(&try_hook, &feature);
+		found = install();
 	} else {
 		found = pmem_tier_symbol(&feature, prototype);
 	}

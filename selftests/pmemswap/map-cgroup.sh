@@ -8,7 +8,7 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/../lib/mapping.sh"
 
-SEED=$RANDOM
+SEED=${CLIMBER_SEED:-$RANDOM}
 MAX=$((12 << 20))
 SWAP_MAX=$((12 << 20))
 TALLY=/tmp/tally

@@ -438,6 +438,9 @@ features()
 		feature_on rmap
 		feature_on unlend
 		feature_on promote)"
+	# Nobody can turn off what data depends on
+	same "kernel.ftrace_enabled = 0" "$(writing /proc/sys/kernel/ftrace_enabled 0)" EBUSY
+	same "kernel.ftrace_enabled" "$(</proc/sys/kernel/ftrace_enabled)" 1
 	rmmod pmemswap
 	same "features" "$(<"$TIER/features")" ''
 }

@@ -193,7 +193,7 @@ static void cold(const uint64_t *arg)
 	area_check(&area);
 }
 
-/* Whether it can be done or not */
+/* Whether it can be done or not; but it must be if nothing is lent, and some is in DRAM */
 static void collapse(const uint64_t *arg)
 {
 	set_up(TABLE_PAGES, (enum state)arg[0]);
@@ -202,6 +202,8 @@ static void collapse(const uint64_t *arg)
 		printf("MADV_COLLAPSE: %s\n", strerrorname_np(errno));
 	printf("%" PRIu64 " KiB huge, %" PRIu64 " pages lent\n", smaps_of(&area, "AnonHugePages"),
 	       area_count(&area, LENT));
+	if (arg[0] == HALF_DRAM)
+		same("KiB huge", smaps_of(&area, "AnonHugePages"), TABLE_PAGES * 4);
 	rewrite();
 }
 
