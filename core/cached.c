@@ -93,16 +93,14 @@ EXPORT_SYMBOL_GPL(pmem_tier_unlend_cached);
 
 /**
  * pmem_tier_cached_used() - has a page been used since it was last asked for?
- * @tier: the tier
  * @page: the page, of the page cache
  *
  * By read(2) and the like, or through a mapping that is gone or was looked at by mm.
- * Counts as a hit.
  *
  * Context: any.
  * Return: true if so.
  */
-bool pmem_tier_cached_used(struct pmem_tier *tier, struct page *page)
+bool pmem_tier_cached_used(struct page *page)
 {
 	unsigned long flags = READ_ONCE(page->flags);
 
@@ -110,28 +108,22 @@ bool pmem_tier_cached_used(struct pmem_tier *tier, struct page *page)
 		return false;
 	while (!try_cmpxchg(&page->flags, &flags, flags & ~USED_FLAGS))
 		;
-	this_cpu_inc(to_tier_ns(tier)->counts->hits);
 	return true;
 }
 EXPORT_SYMBOL_GPL(pmem_tier_cached_used);
 
 /**
- * pmem_tier_cached_hits() - how many times a page was found to have been used
- * @tier: the tier
+ * pmem_tier_cached_shadow() - what mm would have left in place of a page
+ * @page: the page, of the page cache; the caller has a reference
  *
  * Context: any.
- * Return: the number.
+ * Return: the shadow entry, for workingset_refault().
  */
-s64 pmem_tier_cached_hits(struct pmem_tier *tier)
+void *pmem_tier_cached_shadow(struct page *page)
 {
-	s64 sum = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu_ptr(to_tier_ns(tier)->counts, cpu)->hits);
-	return sum;
+	return page->zone_device_data;
 }
-EXPORT_SYMBOL_GPL(pmem_tier_cached_hits);
+EXPORT_SYMBOL_GPL(pmem_tier_cached_shadow);
 
 /**
  * tier_cached_page_free() - the last reference to a page of the page cache is gone
@@ -143,9 +135,14 @@ EXPORT_SYMBOL_GPL(pmem_tier_cached_hits);
 void tier_cached_page_free(struct tier_ns *ns, struct page *page)
 {
 	struct folio *folio = page_folio(page);
+	unsigned long index = pmem_tier_page_index(&ns->tier, page);
+	struct pmem_tier_client *soft;
 
-	if (page->flags & USED_FLAGS)
-		this_cpu_inc(ns->counts->hits);
+	rcu_read_lock();
+	soft = rcu_dereference(ns->soft);
+	if (soft)
+		soft->freed(&ns->tier, index, page->flags & USED_FLAGS);
+	rcu_read_unlock();
 	/* As __page_cache_release() does for pages on an LRU list. */
 	if (unlikely(folio_test_mlocked(folio))) {
 		mod_zone_page_state(page_zone(page), NR_MLOCK, -1);
@@ -156,6 +153,5 @@ void tier_cached_page_free(struct tier_ns *ns, struct page *page)
 	lruvec_stat_mod_folio(folio, NR_FILE_PAGES, 1);
 	page->memcg_data = 0;
 	page->flags &= ~PAGE_FLAGS_CHECK_AT_PREP | (1UL << PG_reserved);
-	pmem_tier_free(&ns->tier, pmem_tier_page_index(&ns->tier, page),
-		       PMEM_TIER_CACHE);
+	pmem_tier_free(&ns->tier, index, PMEM_TIER_CACHE);
 }

@@ -34,14 +34,12 @@ enum memmap_policy {
  * struct tier_counts - what is counted, per CPU: only sums over CPUs mean something
  * @used: pages taken from the pool less pages given back, for each user
  * @lent: pages lent to mm less pages returned
- * @hits: pages of the page cache that were found to have been used
  * @credit: pages that a soft user may take without looking at the reserve
  * @drawn: pages that swap took, for looking at the reserve once in a while
  */
 struct tier_counts {
 	long used[PMEM_TIER_NR_USERS];
 	long lent;
-	long hits;
 	int credit;
 	unsigned int drawn;
 };

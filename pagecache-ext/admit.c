@@ -91,7 +91,7 @@ static u64 key_of(const struct folio *folio)
  * cx_admit() - is what is evicted worth it?
  * @folio: it
  *
- * Context: any, under RCU.
+ * Context: interrupts disabled, which keeps the ghost there.
  * Return: true if so.
  */
 bool cx_admit(const struct folio *folio)
@@ -102,7 +102,7 @@ bool cx_admit(const struct folio *folio)
 	case CX_ADMIT_ALL:
 		return true;
 	case CX_ADMIT_REUSE:
-		m = rcu_dereference(memory);
+		m = rcu_dereference_sched(memory);
 		return m && ghost_seen(&m->ghost, key_of(folio));
 	default:
 		return false;

@@ -45,33 +45,60 @@ enum cx_reject {
 };
 
 /**
- * enum cx_stat - what is counted, per CPU, in pages
+ * enum cx_stat - what is counted, per CPU and target, in pages
+ * @CX_STORED: stored, less those that were freed
  * @CX_PUTS: evicted to pmem
+ * @CX_HITS: found to have been used
  * @CX_RECLAIMED: dropped because they were cold and room was needed
  * @CX_GIVEN_BACK: dropped because swap found the pool empty
  * @CX_SMALL: dropped because memory was short and they are all that keeps an inode there
+ * @CX_PROMOTED: moved to DRAM because they were hot
  * @CX_REJECTS: the first of those that weren't taken, by enum cx_reject
  * @CX_NR_STATS: number of them
  */
 enum cx_stat {
+	CX_STORED,
 	CX_PUTS,
+	CX_HITS,
 	CX_RECLAIMED,
 	CX_GIVEN_BACK,
 	CX_SMALL,
+	CX_PROMOTED,
 	CX_REJECTS,
 	CX_NR_STATS = CX_REJECTS + CX_NR_REJECTS,
 };
 
+/* Targets that have counters, and slot 0 for what is no target's. */
+#define CX_SLOTS	64
+
 struct cx_stats {
-	s64 count[CX_NR_STATS];
+	s64 count[CX_SLOTS][CX_NR_STATS];
 };
 
 extern struct cx_stats __percpu *cx_stats;
 
-static inline void cx_count(enum cx_stat stat, long n)
+static inline void cx_count(unsigned int slot, enum cx_stat stat, long n)
 {
-	this_cpu_add(cx_stats->count[stat], n);
+	this_cpu_add(cx_stats->count[slot][stat], n);
 }
+
+/* Looks in a row that find a page used, and then it is hot. */
+#define CX_USES_HOT	2U
+
+/**
+ * struct cx_page - what is known of a page in pmem, beside its struct page
+ * @memcg: id of the cgroup that was charged for it in DRAM, 0 for none
+ * @target: slot of the target that it was taken for
+ * @uses: how many looks in a row found it used, up to CX_USES_HOT
+ *
+ * Written by who stores the page; @uses by whoever looks, where a lost update only
+ * costs time.
+ */
+struct cx_page {
+	u16 memcg;
+	u8 target;
+	u8 uses;
+};
 
 /**
  * struct cx_tier - what there is for each tier
@@ -81,6 +108,10 @@ static inline void cx_count(enum cx_stat stat, long n)
  * @small_hand: the same for pages of small files
  * @pause_until: reclaim found nothing: no use in looking again before this (jiffies)
  * @reclaim: keeps the reserve free
+ * @pages: for each page of the pool
+ * @promote: promotes hot pages
+ * @promote_at: page that its next look begins with
+ * @promote_last: when its last look began (jiffies)
  */
 struct cx_tier {
 	struct pmem_tier *tier;
@@ -89,6 +120,10 @@ struct cx_tier {
 	unsigned long small_hand;
 	unsigned long pause_until;
 	struct work_struct reclaim;
+	struct cx_page *pages;
+	struct delayed_work promote;
+	unsigned long promote_at;
+	unsigned long promote_last;
 };
 
 /* The most tiers that pages can come from. */
@@ -158,13 +193,17 @@ void cx_admit_exit(void);
 bool cx_admit(const struct folio *folio);
 
 /* targets.c */
-bool cx_targeted(const struct inode *inode);
+unsigned int cx_target_of(const struct inode *inode);
 int cx_targets_set(const char *buf);
 ssize_t cx_targets_show(char *buf);
 void cx_targets_exit(void);
 
 /* drop.c */
 int cx_drop_init(void);
+struct folio *cx_get(struct cx_tier *ct, unsigned long index, bool wait);
+bool cx_used(struct cx_tier *ct, unsigned long index);
+bool cx_look(struct cx_tier *ct, unsigned long index);
+bool cx_unmap(struct folio *folio, enum cx_how how);
 bool cx_drop(struct cx_tier *ct, unsigned long index, enum cx_how how);
 bool cx_drop_if_small(struct cx_tier *ct, unsigned long index,
 		      unsigned long pages);
@@ -178,6 +217,20 @@ void cx_low(struct pmem_tier *tier);
 bool cx_give_back(struct pmem_tier *tier);
 bool cx_drop_small(struct cx_tier *ct, unsigned long pages);
 unsigned long cx_drain(struct cx_tier *ct);
+
+/* promote.c */
+extern unsigned int cx_promote_pages_per_second;
+int cx_promote_init(void);
+void cx_promote_enable(void);
+void cx_promote_start(struct cx_tier *ct);
+void cx_promote_stop(struct cx_tier *ct);
+void cx_promote_exit(void);
+
+/* stats.c */
+int cx_stats_init(struct kobject *root);
+int cx_stats_slot(const char *name);
+void cx_stats_hide(struct kobject *root);
+void cx_stats_exit(void);
 
 /* small.c */
 int cx_small_init(void);

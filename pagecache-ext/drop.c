@@ -47,11 +47,18 @@ int cx_drop_init(void)
 	return 0;
 }
 
-/*
- * Once there is a reference, the page stays what it is: so this looks whether it is one of
- * the page cache. Returns it locked.
+/**
+ * cx_get() - get and lock a page, if it is one of the page cache
+ * @ct: its tier
+ * @index: the page, which may be something else by now
+ * @wait: wait for the lock
+ *
+ * Once there is a reference, the page stays what it is.
+ *
+ * Context: any; with @wait process context, may sleep.
+ * Return: the page, with a reference and locked; or NULL.
  */
-static struct folio *get(struct cx_tier *ct, unsigned long index, bool wait)
+struct folio *cx_get(struct cx_tier *ct, unsigned long index, bool wait)
 {
 	struct folio *folio = page_folio(pmem_tier_index_page(ct->tier, index));
 
@@ -68,21 +75,83 @@ put:
 	return NULL;
 }
 
-/* Is a page in use, by accesses or by mlock? Forgets the accesses that it finds. */
-static bool is_hot(struct cx_tier *ct, struct folio *folio)
+/**
+ * cx_used() - has a page been used since the last time that this was asked?
+ * @ct: its tier
+ * @index: the page
+ *
+ * By read(2) and the like, or through mappings that are gone. It counts as a hit.
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+bool cx_used(struct cx_tier *ct, unsigned long index)
 {
-	unsigned long vm_flags = 0;
-	bool hot = pmem_tier_cached_used(ct->tier, &folio->page);
-
-	if (folio_mapped(folio)) {
-		hot |= static_call(cx_folio_referenced)(folio, 1, NULL,
-							&vm_flags) != 0;
-		hot |= (vm_flags & VM_LOCKED) != 0;
-	}
-	return hot;
+	if (!pmem_tier_cached_used(pmem_tier_index_page(ct->tier, index)))
+		return false;
+	cx_count(READ_ONCE(ct->pages[index].target), CX_HITS, 1);
+	return true;
 }
 
-static bool unmap(struct folio *folio, enum cx_how how)
+/* The same, through mappings that are there. Locked pages are used all the time. */
+static bool used_mapped(struct cx_tier *ct, unsigned long index,
+			struct folio *folio)
+{
+	unsigned long vm_flags = 0;
+
+	if (!folio_mapped(folio))
+		return false;
+	if (static_call(cx_folio_referenced)(folio, 1, NULL, &vm_flags))
+		cx_count(READ_ONCE(ct->pages[index].target), CX_HITS, 1);
+	else if (!(vm_flags & VM_LOCKED))
+		return false;
+	return true;
+}
+
+/**
+ * cx_look() - has a page been used since the last look?
+ * @ct: its tier
+ * @index: the page, which may be something else by now
+ *
+ * Context: process context, may sleep.
+ * Return: true if so, however it was used.
+ */
+bool cx_look(struct cx_tier *ct, unsigned long index)
+{
+	struct folio *folio = cx_get(ct, index, false);
+	bool used;
+
+	if (!folio)
+		return false;
+	used = cx_used(ct, index);
+	used |= used_mapped(ct, index, folio);
+	folio_unlock(folio);
+	folio_put(folio);
+	return used;
+}
+
+/* Is a page in use? Forgets the accesses that it finds, or one that promotion found. */
+static bool is_hot(struct cx_tier *ct, unsigned long index, struct folio *folio)
+{
+	unsigned int uses = READ_ONCE(ct->pages[index].uses);
+	bool used = cx_used(ct, index);
+
+	used |= used_mapped(ct, index, folio);
+	if (used || !uses)
+		return used;
+	WRITE_ONCE(ct->pages[index].uses, uses - 1);
+	return true;
+}
+
+/**
+ * cx_unmap() - unmap a page wherever it is mapped
+ * @folio: the page, locked
+ * @how: CX_QUICK doesn't, CX_FORCE does if it is locked in memory, too
+ *
+ * Context: process context, may sleep; CX_QUICK: any.
+ * Return: true when it isn't mapped any more.
+ */
+bool cx_unmap(struct folio *folio, enum cx_how how)
 {
 	if (!folio_mapped(folio))
 		return true;
@@ -103,13 +172,14 @@ static bool release(struct folio *folio, enum cx_how how)
 /* As reclaim does it, step by step. The folio is locked and ours is the one extra reference. */
 static bool take_out(struct cx_tier *ct, struct folio *folio, enum cx_how how)
 {
+	unsigned long index = pmem_tier_page_index(ct->tier, &folio->page);
 	struct address_space *mapping = folio_mapping(folio);
 
 	if (!mapping || folio_test_writeback(folio))
 		return false;
-	if (how == CX_COLD && is_hot(ct, folio))
+	if (how == CX_COLD && is_hot(ct, index, folio))
 		return false;
-	if (!unmap(folio, how) || folio_test_dirty(folio) ||
+	if (!cx_unmap(folio, how) || folio_test_dirty(folio) ||
 	    !release(folio, how))
 		return false;
 	/* Looks for other references, and then once more whether it is dirty. */
@@ -127,7 +197,7 @@ static bool take_out(struct cx_tier *ct, struct folio *folio, enum cx_how how)
  */
 bool cx_drop(struct cx_tier *ct, unsigned long index, enum cx_how how)
 {
-	struct folio *folio = get(ct, index, false);
+	struct folio *folio = cx_get(ct, index, false);
 	bool dropped;
 
 	if (!folio)
@@ -150,7 +220,7 @@ bool cx_drop(struct cx_tier *ct, unsigned long index, enum cx_how how)
 bool cx_drop_if_small(struct cx_tier *ct, unsigned long index,
 		      unsigned long pages)
 {
-	struct folio *folio = get(ct, index, false);
+	struct folio *folio = cx_get(ct, index, false);
 	struct address_space *mapping;
 	bool dropped;
 
@@ -205,7 +275,7 @@ static void clean(struct folio *folio)
  */
 bool cx_drop_wait(struct cx_tier *ct, unsigned long index)
 {
-	struct folio *folio = get(ct, index, true);
+	struct folio *folio = cx_get(ct, index, true);
 	bool dropped;
 
 	if (!folio)
@@ -279,7 +349,7 @@ static bool lose(struct folio *folio)
 bool cx_poisoned(struct pmem_tier *tier, unsigned long index)
 {
 	struct cx_tier *ct = tier->priv[PMEM_TIER_CACHE];
-	struct folio *folio = get(ct, index, true);
+	struct folio *folio = cx_get(ct, index, true);
 	bool gone;
 
 	if (!folio)

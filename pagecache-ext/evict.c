@@ -22,6 +22,7 @@
 
 #include <linux/dax.h>
 #include <linux/fs.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/xarray.h>
@@ -134,12 +135,14 @@ static enum cx_reject check_folio(const struct folio *folio)
 	return CX_REJECT_NONE;
 }
 
-static enum cx_reject check(const struct folio *folio)
+/* @slot: of the target that covers it, 0 when none does. */
+static enum cx_reject check(const struct folio *folio, unsigned int *slot)
 {
 	const struct address_space *mapping = folio->mapping;
 	enum cx_reject reason;
 
-	if (!cx_targeted(mapping->host))
+	*slot = cx_target_of(mapping->host);
+	if (!*slot)
 		return CX_REJECT_TARGET;
 	reason = check_mapping(mapping);
 	if (reason)
@@ -149,47 +152,96 @@ static enum cx_reject check(const struct folio *folio)
 		return reason;
 	if (!cx_admit(folio))
 		return CX_REJECT_ADMISSION;
+	if (!within_limit(folio_nr_pages(folio)))
+		return CX_REJECT_LIMIT;
 	return CX_REJECT_NONE;
 }
 
-/* A page of whatever tier has one, with the data of @src. NULL when none has. */
-static struct page *take_page(const struct cx_tiers *tiers, const void *src,
-			      struct pmem_tier **from)
+/**
+ * struct taken - a page from a pool
+ * @ct: the tier
+ * @index: the page
+ */
+struct taken {
+	struct cx_tier *ct;
+	unsigned long index;
+};
+
+/**
+ * struct put - what is put to pmem
+ * @folio: the folio that is evicted
+ * @shadow: what would be left in its place
+ * @slot: of the target
+ * @memcg: who is charged for the folio
+ */
+struct put {
+	struct folio *folio;
+	void *shadow;
+	unsigned int slot;
+	u16 memcg;
+};
+
+static u16 memcg_of(struct folio *folio)
 {
+	struct mem_cgroup *memcg = folio_memcg(folio);
+
+	return memcg ? mem_cgroup_id(memcg) : 0;
+}
+
+/* A page of whatever tier has one, with the data of the folio's page @nr. */
+static bool take_page(const struct put *put, unsigned long nr, struct taken *t)
+{
+	const struct cx_tiers *tiers = rcu_dereference_sched(cx_tiers);
 	unsigned int i;
 
+	if (unlikely(!tiers))
+		return false;
 	for (i = 0; i < tiers->nr; i++) {
-		struct pmem_tier *tier = tiers->tier[i]->tier;
-		long index = pmem_tier_alloc(tier, PMEM_TIER_CACHE);
+		struct cx_tier *ct = tiers->tier[i];
+		long index = pmem_tier_alloc(ct->tier, PMEM_TIER_CACHE);
 
 		if (index < 0)
 			continue;
-		pmem_tier_copy_in(tier, index, src);
-		*from = tier;
-		return pmem_tier_index_page(tier, index);
+		pmem_tier_copy_in(ct->tier, index,
+				  folio_address(put->folio) +
+				  (nr << PAGE_SHIFT));
+		t->ct = ct;
+		t->index = index;
+		return true;
 	}
-	return NULL;
+	return false;
+}
+
+/* Make it one of the page cache. */
+static struct page *lend(const struct put *put, struct address_space *mapping,
+			 pgoff_t index, const struct taken *t)
+{
+	struct page *page = pmem_tier_index_page(t->ct->tier, t->index);
+
+	t->ct->pages[t->index] = (struct cx_page) {
+		.memcg = put->memcg,
+		.target = put->slot,
+	};
+	cx_count(put->slot, CX_STORED, 1);
+	pmem_tier_lend_cached(t->ct->tier, page, mapping, index, put->shadow);
+	return page;
 }
 
 /* Returns what the hooked function is to store in the folio's place. */
-static void *put_small(struct folio *folio, void *shadow)
+static void *put_small(const struct put *put)
 {
-	struct address_space *mapping = folio->mapping;
-	struct pmem_tier *tier;
-	struct page *page;
+	struct folio *folio = put->folio;
+	struct taken taken;
 
-	page = take_page(rcu_dereference(cx_tiers), folio_address(folio),
-			 &tier);
-	if (!page) {
-		cx_count(CX_REJECTS + CX_REJECT_FULL, 1);
-		return shadow;
+	if (!take_page(put, 0, &taken)) {
+		cx_count(put->slot, CX_REJECTS + CX_REJECT_FULL, 1);
+		return put->shadow;
 	}
-	pmem_tier_lend_cached(tier, page, mapping, folio->index, shadow);
 	/* The hooked function takes one off. */
-	mapping->nrpages++;
-	cx_count(CX_PUTS, 1);
-	trace_put(mapping->host, folio->index, 1, 1);
-	return page;
+	folio->mapping->nrpages++;
+	cx_count(put->slot, CX_PUTS, 1);
+	trace_put(folio->mapping->host, folio->index, 1, 1);
+	return lend(put, folio->mapping, folio->index, &taken);
 }
 
 /* xas_store() calls it through a pointer, see hooks.c for why that isn't mm's. */
@@ -198,10 +250,10 @@ static void update_node(struct xa_node *node)
 	static_call(cx_page_node_update)(node);
 }
 
-/* Returns how many were stored. */
-static unsigned long store_pages(struct address_space *mapping, pgoff_t index,
-				 struct page **pages, struct pmem_tier **tiers,
-				 unsigned long nr, void *shadow)
+/* The folio is out of the page cache. Returns how many pages were stored. */
+static unsigned long store_pages(const struct put *put,
+				 struct address_space *mapping, pgoff_t index,
+				 const struct taken *taken, unsigned long nr)
 {
 	XA_STATE(xas, &mapping->i_pages, index);
 	unsigned long i;
@@ -209,12 +261,12 @@ static unsigned long store_pages(struct address_space *mapping, pgoff_t index,
 	xas_set_update(&xas, update_node);
 	xas_set_lru(&xas, shadow_nodes);
 	for (i = 0; i < nr; i++) {
-		pmem_tier_lend_cached(tiers[i], pages[i], mapping, index + i,
-				      shadow);
+		struct page *page = lend(put, mapping, index + i, &taken[i]);
+
 		xas_set(&xas, index + i);
-		xas_store(&xas, pages[i]);
+		xas_store(&xas, page);
 		if (xas_error(&xas)) {
-			pmem_tier_unlend_cached(pages[i]);
+			pmem_tier_unlend_cached(page);
 			break;
 		}
 	}
@@ -223,63 +275,42 @@ static unsigned long store_pages(struct address_space *mapping, pgoff_t index,
 }
 
 /* Returns false when nothing was done. */
-static bool put_large(struct folio *folio, void *shadow)
+static bool put_large(const struct put *put)
 {
+	struct folio *folio = put->folio;
 	struct address_space *mapping = folio->mapping;
 	unsigned long nr = min_t(unsigned long, folio_nr_pages(folio), BATCH_MAX);
-	struct pmem_tier *tiers[BATCH_MAX];
-	struct page *pages[BATCH_MAX];
-	unsigned long i, taken, stored;
+	struct taken taken[BATCH_MAX];
 	pgoff_t index = folio->index;
+	unsigned long i, n, stored;
 
-	for (taken = 0; taken < nr; taken++) {
-		pages[taken] = take_page(rcu_dereference(cx_tiers),
-					 folio_address(folio) +
-					 (taken << PAGE_SHIFT),
-					 &tiers[taken]);
-		if (!pages[taken])
-			break;
-	}
+	for (n = 0; n < nr && take_page(put, n, &taken[n]); n++)
+		;
 	nr = folio_nr_pages(folio);
-	cx_count(CX_REJECTS + CX_REJECT_FULL, nr - taken);
-	if (!taken)
+	cx_count(put->slot, CX_REJECTS + CX_REJECT_FULL, nr - n);
+	if (!n)
 		return false;
 	static_call(cx_remove_folio)(folio, NULL);
-	stored = store_pages(mapping, index, pages, tiers, taken, shadow);
-	for (i = stored + 1; i < taken; i++)
-		pmem_tier_free(tiers[i],
-			       pmem_tier_page_index(tiers[i], pages[i]),
+	stored = store_pages(put, mapping, index, taken, n);
+	for (i = stored + 1; i < n; i++)
+		pmem_tier_free(taken[i].ct->tier, taken[i].index,
 			       PMEM_TIER_CACHE);
-	cx_count(CX_REJECTS + CX_REJECT_MEMORY, taken - stored);
-	cx_count(CX_PUTS, stored);
+	cx_count(put->slot, CX_REJECTS + CX_REJECT_MEMORY, n - stored);
+	cx_count(put->slot, CX_PUTS, stored);
 	trace_put(mapping->host, index, nr, stored);
 	return true;
 }
 
-static noinline struct pmem_tier_hook_arg evict(struct folio *folio,
-						void *shadow)
+static noinline struct pmem_tier_hook_arg reject(struct folio *folio,
+						 void *shadow,
+						 unsigned int slot,
+						 enum cx_reject reason)
 {
-	struct pmem_tier_hook_arg ret = { .arg = shadow };
 	unsigned long nr = folio_nr_pages(folio);
-	enum cx_reject reason;
 
-	/* Interrupts are disabled, which is as good, but lockdep wants it. */
-	rcu_read_lock();
-	reason = check(folio);
-	if (!reason && !within_limit(nr))
-		reason = CX_REJECT_LIMIT;
-	if (!reason && !rcu_access_pointer(cx_tiers))
-		reason = CX_REJECT_FULL;
-	if (reason) {
-		cx_count(CX_REJECTS + reason, nr);
-		trace_reject(folio->mapping->host, folio->index, nr, reason);
-	} else if (nr == 1) {
-		ret.arg = put_small(folio, shadow);
-	} else {
-		ret.skip = put_large(folio, shadow);
-	}
-	rcu_read_unlock();
-	return ret;
+	cx_count(slot, CX_REJECTS + reason, nr);
+	trace_reject(folio->mapping->host, folio->index, nr, reason);
+	return (struct pmem_tier_hook_arg) { .arg = shadow };
 }
 
 /**
@@ -287,7 +318,8 @@ static noinline struct pmem_tier_hook_arg evict(struct folio *folio,
  * @folio: what is removed from the page cache
  * @shadow: what is left in its place: NULL unless it is reclaim that removes it
  *
- * Not counted as inside the hook: it neither sleeps nor can be preempted.
+ * Not counted as inside the hook: it neither sleeps nor can be preempted. For the same reason
+ * it needs no rcu_read_lock().
  *
  * Context: i_pages lock held, interrupts disabled.
  * Return: what is to be left in its place.
@@ -295,9 +327,26 @@ static noinline struct pmem_tier_hook_arg evict(struct folio *folio,
 asmlinkage struct pmem_tier_hook_arg cx_hook_evict(struct folio *folio,
 						   void *shadow)
 {
+	struct pmem_tier_hook_arg ret = { .arg = shadow };
+	enum cx_reject reason;
+	struct put put;
+
 	if (!shadow)
-		return (struct pmem_tier_hook_arg) { .arg = NULL };
-	return evict(folio, shadow);
+		return ret;
+	/* The common case of those that are refused must cost next to nothing. */
+	if (READ_ONCE(cx_admission) == CX_ADMIT_OFF)
+		return reject(folio, shadow, 0, CX_REJECT_ADMISSION);
+	reason = check(folio, &put.slot);
+	if (reason)
+		return reject(folio, shadow, put.slot, reason);
+	put.folio = folio;
+	put.shadow = shadow;
+	put.memcg = memcg_of(folio);
+	if (likely(!folio_test_large(folio)))
+		ret.arg = put_small(&put);
+	else
+		ret.skip = put_large(&put);
+	return ret;
 }
 
 /**

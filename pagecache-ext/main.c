@@ -9,6 +9,7 @@
 #include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/suspend.h>
+#include <linux/vmalloc.h>
 
 #include "cachex.h"
 
@@ -17,7 +18,6 @@ module_param(targets, charp, 0444);
 MODULE_PARM_DESC(targets,
 		 "What takes part from the start, see the file targets in sysfs (default: nothing)");
 
-struct cx_stats __percpu *cx_stats;
 struct workqueue_struct *cx_wq;
 
 /* Without it nothing is stored. */
@@ -68,6 +68,11 @@ static int publish(void)
 	return err;
 }
 
+static long pages_bytes(const struct pmem_tier *tier)
+{
+	return PAGE_ALIGN(tier->nr_pages * sizeof(struct cx_page));
+}
+
 static int tier_add(struct pmem_tier *tier)
 {
 	struct cx_tier *ct = kzalloc(sizeof(*ct), GFP_KERNEL);
@@ -75,6 +80,12 @@ static int tier_add(struct pmem_tier *tier)
 
 	if (!ct)
 		return -ENOMEM;
+	ct->pages = vzalloc_node(array_size(tier->nr_pages, sizeof(*ct->pages)),
+				 tier->nid);
+	if (!ct->pages) {
+		kfree(ct);
+		return -ENOMEM;
+	}
 	ct->tier = tier;
 	ct->pause_until = jiffies;
 	INIT_WORK(&ct->reclaim, cx_reclaim_work);
@@ -87,9 +98,13 @@ static int tier_add(struct pmem_tier *tier)
 	mutex_unlock(&cx_lock);
 	if (err) {
 		tier->priv[PMEM_TIER_CACHE] = NULL;
+		vfree(ct->pages);
 		kfree(ct);
+		return err;
 	}
-	return err;
+	pmem_tier_account_metadata(tier, pages_bytes(tier));
+	cx_promote_start(ct);
+	return 0;
 }
 
 /* Whether all pages are back then is for core to look at. */
@@ -123,8 +138,22 @@ static void tier_remove(struct pmem_tier *tier)
 {
 	struct cx_tier *ct = tier->priv[PMEM_TIER_CACHE];
 
+	cx_promote_stop(ct);
 	cancel_work_sync(&ct->reclaim);
+	pmem_tier_account_metadata(tier, -pages_bytes(tier));
+	vfree(ct->pages);
 	kfree(ct);
+}
+
+/* A page goes back to the pool. */
+static void page_freed(struct pmem_tier *tier, unsigned long index, bool used)
+{
+	const struct cx_tier *ct = tier->priv[PMEM_TIER_CACHE];
+	unsigned int slot = READ_ONCE(ct->pages[index].target);
+
+	cx_count(slot, CX_STORED, -1);
+	if (used)
+		cx_count(slot, CX_HITS, 1);
 }
 
 static struct pmem_tier_client client = {
@@ -138,6 +167,7 @@ static struct pmem_tier_client client = {
 	.long_pin = cx_long_pin,
 	.poisoned = cx_poisoned,
 	.give_back = cx_give_back,
+	.freed = page_freed,
 	.low = cx_low,
 };
 
@@ -159,6 +189,8 @@ int cx_enable(void)
 		err = cx_evict_enable();
 	if (!err) {
 		pmem_tier_feature_on(&cx_feature);
+		/* The cache does without. */
+		cx_promote_enable();
 		WRITE_ONCE(enabled, true);
 	}
 	mutex_unlock(&cx_lock);
@@ -245,21 +277,20 @@ static int __init pmem_cachex_init(void)
 {
 	int err;
 
-	cx_stats = alloc_percpu(struct cx_stats);
-	if (!cx_stats)
-		return -ENOMEM;
-	err = -ENOMEM;
 	/* Reclaim of memory may wait for the room that it makes. */
 	cx_wq = alloc_workqueue("pmem_cachex", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	if (!cx_wq)
-		goto out_stats;
-	err = targets ? cx_targets_set(targets) : 0;
+		return -ENOMEM;
+	err = cx_promote_init();
 	if (err)
 		goto out_wq;
 	pmem_tier_feature_add(&cx_feature);
 	err = cx_sysfs_init();
 	if (err)
 		goto out_feature;
+	err = targets ? cx_targets_set(targets) : 0;
+	if (err)
+		goto out_sysfs;
 	err = pmem_tier_register_client(&client);
 	if (err)
 		goto out_sysfs;
@@ -280,14 +311,14 @@ out_client:
 out_sysfs:
 	cx_sysfs_exit();
 	kfree(rcu_access_pointer(cx_tiers));
-out_feature:
-	pmem_tier_feature_del(&cx_feature);
 	cx_targets_exit();
 	cx_admit_exit();
+	cx_stats_exit();
+out_feature:
+	pmem_tier_feature_del(&cx_feature);
+	cx_promote_exit();
 out_wq:
 	destroy_workqueue(cx_wq);
-out_stats:
-	free_percpu(cx_stats);
 	return err;
 }
 
@@ -302,10 +333,11 @@ static void __exit pmem_cachex_exit(void)
 	pmem_tier_unregister_client(&client);
 	kfree(rcu_access_pointer(cx_tiers));
 	pmem_tier_feature_del(&cx_feature);
+	cx_promote_exit();
 	cx_targets_exit();
 	cx_admit_exit();
 	destroy_workqueue(cx_wq);
-	free_percpu(cx_stats);
+	cx_stats_exit();
 }
 
 module_init(pmem_cachex_init);

@@ -13,8 +13,11 @@
 /* Candidates for a page that swap needs now; the first half may say that they are in use. */
 #define GIVE_BACK_SCAN	256
 
-/* How often the clock may go round: after the first time all accesses are forgotten. */
-#define ROUNDS		3
+/*
+ * How often the clock may go round: after the first time all accesses are forgotten, and
+ * then those that promotion has seen.
+ */
+#define ROUNDS		(CX_USES_HOT + 2)
 
 /* How often draining looks again at what is in use, and how long it waits in between. */
 #define DRAIN_TRIES	20
@@ -61,6 +64,7 @@ void cx_reclaim_work(struct work_struct *work)
 	struct cx_tier *ct = container_of(work, struct cx_tier, reclaim);
 	unsigned long left, want = target(ct);
 	unsigned long dropped = 0;
+	unsigned int slot;
 	long index;
 
 	left = ROUNDS * pmem_tier_used_pages(ct->tier, PMEM_TIER_CACHE);
@@ -68,8 +72,9 @@ void cx_reclaim_work(struct work_struct *work)
 		index = next(ct);
 		if (index < 0)
 			break;
+		slot = READ_ONCE(ct->pages[index].target);
 		if (cx_drop(ct, index, CX_COLD)) {
-			cx_count(CX_RECLAIMED, 1);
+			cx_count(slot, CX_RECLAIMED, 1);
 			dropped++;
 		}
 		cond_resched();
@@ -104,6 +109,7 @@ void cx_low(struct pmem_tier *tier)
 bool cx_give_back(struct pmem_tier *tier)
 {
 	struct cx_tier *ct = tier->priv[PMEM_TIER_CACHE];
+	unsigned int slot;
 	long index;
 	int i;
 
@@ -112,10 +118,11 @@ bool cx_give_back(struct pmem_tier *tier)
 		if (index < 0)
 			return false;
 		if (i < GIVE_BACK_SCAN / 2 &&
-		    pmem_tier_cached_used(tier, pmem_tier_index_page(tier, index)))
+		    (cx_used(ct, index) || READ_ONCE(ct->pages[index].uses)))
 			continue;
+		slot = READ_ONCE(ct->pages[index].target);
 		if (cx_drop(ct, index, CX_QUICK)) {
-			cx_count(CX_GIVEN_BACK, 1);
+			cx_count(slot, CX_GIVEN_BACK, 1);
 			return true;
 		}
 	}
@@ -133,10 +140,14 @@ bool cx_give_back(struct pmem_tier *tier)
 bool cx_drop_small(struct cx_tier *ct, unsigned long pages)
 {
 	long index = next_of(ct, &ct->small_hand);
+	unsigned int slot;
 
-	if (index < 0 || !cx_drop_if_small(ct, index, pages))
+	if (index < 0)
 		return false;
-	cx_count(CX_SMALL, 1);
+	slot = READ_ONCE(ct->pages[index].target);
+	if (!cx_drop_if_small(ct, index, pages))
+		return false;
+	cx_count(slot, CX_SMALL, 1);
 	return true;
 }
 

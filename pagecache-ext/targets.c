@@ -33,10 +33,12 @@ enum kind {
  * struct target - one word of the file "targets"
  * @kind: what it names
  * @dev: the number of SUPER (st_dev, mostly), the device of BDEV
+ * @slot: where its counters are
  * @name: the type of FSTYPE
  */
 struct target {
 	enum kind kind;
+	unsigned int slot;
 	dev_t dev;
 	char name[NAME_LEN];
 };
@@ -53,7 +55,7 @@ struct targets {
 	struct target target[] __counted_by(nr);
 };
 
-/* targets_lock protects writing to the pointer. A leaf. */
+/* targets_lock protects writing to the pointer. That of slots is taken below it. */
 static DEFINE_MUTEX(targets_lock);
 static struct targets __rcu *targets;
 
@@ -74,29 +76,29 @@ static bool matches(const struct target *t, const struct inode *inode,
 }
 
 /**
- * cx_targeted() - does an inode take part?
+ * cx_target_of() - does an inode take part?
  * @inode: owner of a mapping
  *
  * Only filesystems on a block device can: others have no page that is worth it, or no
  * page that may be dropped.
  *
- * Context: any, under RCU.
- * Return: true if so.
+ * Context: interrupts disabled, which keeps the targets there.
+ * Return: slot of the target that covers it, 0 when none does.
  */
-bool cx_targeted(const struct inode *inode)
+unsigned int cx_target_of(const struct inode *inode)
 {
-	const struct targets *all = rcu_dereference(targets);
+	const struct targets *all = rcu_dereference_sched(targets);
 	bool bdev = S_ISBLK(inode->i_mode);
 	unsigned int i;
 
 	if (!all)
-		return false;
+		return 0;
 	if (!bdev && !(inode->i_sb->s_type->fs_flags & FS_REQUIRES_DEV))
-		return false;
+		return 0;
 	for (i = 0; i < all->nr; i++)
 		if (matches(&all->target[i], inode, bdev))
-			return true;
-	return false;
+			return all->target[i].slot;
+	return 0;
 }
 
 static int parse(struct target *t, const char *word)
@@ -125,15 +127,36 @@ static int parse(struct target *t, const char *word)
 	return strscpy(t->name, word) < 0 ? -EINVAL : 0;
 }
 
-static void replace(struct targets *new)
+static int name_of(const struct target *t, char *buf, size_t size)
+{
+	if (t->kind == FSTYPE)
+		return scnprintf(buf, size, "%s", t->name);
+	return scnprintf(buf, size, "%s%u:%u", t->kind == BDEV ? "bdev:" : "",
+			 MAJOR(t->dev), MINOR(t->dev));
+}
+
+/* All of them get counters, or none becomes a target. */
+static int replace(struct targets *new)
 {
 	struct targets *old;
+	char name[NAME_LEN];
+	unsigned int i;
+	int slot = 0;
 
 	mutex_lock(&targets_lock);
-	old = rcu_replace_pointer(targets, new, lockdep_is_held(&targets_lock));
+	for (i = 0; new && i < new->nr && slot >= 0; i++) {
+		name_of(&new->target[i], name, sizeof(name));
+		slot = cx_stats_slot(name);
+		new->target[i].slot = slot;
+	}
+	old = new;
+	if (slot >= 0)
+		old = rcu_replace_pointer(targets, new,
+					  lockdep_is_held(&targets_lock));
 	mutex_unlock(&targets_lock);
 	if (old)
 		kfree_rcu(old, rcu);
+	return min(slot, 0);
 }
 
 /**
@@ -144,7 +167,7 @@ static void replace(struct targets *new)
  *
  * Context: process context, may sleep.
  * Return: 0; -EINVAL, with nothing changed, for a word that is no target, -E2BIG for too many
- * of them; -ENOMEM.
+ * of them, now or since the module was loaded; -ENOMEM.
  */
 int cx_targets_set(const char *buf)
 {
@@ -161,6 +184,8 @@ int cx_targets_set(const char *buf)
 		if (!*word)
 			continue;
 		if (new->nr == TARGETS_MAX) {
+			pr_err("targets: \"%.40s\" not accepted: expected at most %d\n",
+			       word, TARGETS_MAX);
 			err = -E2BIG;
 			break;
 		}
@@ -174,10 +199,9 @@ int cx_targets_set(const char *buf)
 	}
 out:
 	kfree(copy);
-	if (err)
-		kfree(new);
-	else
-		replace(new);
+	if (!err)
+		return replace(new);
+	kfree(new);
 	return err;
 }
 
@@ -197,15 +221,10 @@ ssize_t cx_targets_show(char *buf)
 	rcu_read_lock();
 	all = rcu_dereference(targets);
 	for (i = 0; all && i < all->nr; i++) {
-		const struct target *t = &all->target[i];
-		const char *sep = i ? " " : "";
+		char name[NAME_LEN];
 
-		if (t->kind == FSTYPE)
-			len += sysfs_emit_at(buf, len, "%s%s", sep, t->name);
-		else
-			len += sysfs_emit_at(buf, len, "%s%s%u:%u", sep,
-					     t->kind == BDEV ? "bdev:" : "",
-					     MAJOR(t->dev), MINOR(t->dev));
+		name_of(&all->target[i], name, sizeof(name));
+		len += sysfs_emit_at(buf, len, "%s%s", i ? " " : "", name);
 	}
 	rcu_read_unlock();
 	return len + sysfs_emit_at(buf, len, "\n");

@@ -91,6 +91,21 @@ TRACE_EVENT(reclaim,
 		  __entry->dropped, __entry->free)
 );
 
+/* Hot pages have moved to DRAM. */
+TRACE_EVENT(promote,
+	TP_PROTO(const char *tier, unsigned long nr),
+	TP_ARGS(tier, nr),
+	TP_STRUCT__entry(
+		__string(tier, tier)
+		__field(unsigned long, nr)
+	),
+	TP_fast_assign(
+		__assign_str(tier);
+		__entry->nr = nr;
+	),
+	TP_printk("%s nr=%lu", __get_str(tier), __entry->nr)
+);
+
 #endif /* _PMEM_CACHEX_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH

@@ -15,11 +15,9 @@
 #include <linux/static_call.h>
 #include <linux/swap_cgroup.h>
 #include <linux/swapops.h>
+#include <pmem_tier/dram.h>
 
 #include "pmemswap.h"
-
-/* What upkeep leaves of a cgroup's memory.max. */
-#define ROOM_PART	8
 
 DEFINE_STATIC_CALL_NULL(ps_lookup_swap_cgroup_id, lookup_swap_cgroup_id);
 DEFINE_STATIC_CALL_NULL(ps_mem_cgroup_from_id, mem_cgroup_from_id);
@@ -61,26 +59,6 @@ int ps_charge_init(void)
 }
 
 /**
- * ps_charge_get() - who is charged for a cgroup that may be on its way out
- * @memcg: the cgroup; the caller has a reference or is under RCU
- *
- * What a removed cgroup leaves behind counts for its parent, as in
- * memcg_reparent_objcgs().
- *
- * Context: any.
- * Return: @memcg or the nearest cgroup above that is online, with a reference.
- */
-struct mem_cgroup *ps_charge_get(struct mem_cgroup *memcg)
-{
-	rcu_read_lock();
-	/* The root is always online. */
-	while (memcg && !css_tryget_online(&memcg->css))
-		memcg = parent_mem_cgroup(memcg);
-	rcu_read_unlock();
-	return memcg;
-}
-
-/**
  * ps_charge_find() - the cgroup that a swap entry is charged to
  * @entry: the entry, in use
  *
@@ -97,7 +75,7 @@ struct mem_cgroup *ps_charge_find(swp_entry_t entry)
 	rcu_read_lock();
 	memcg = static_call(ps_mem_cgroup_from_id)
 		(static_call(ps_lookup_swap_cgroup_id)(entry));
-	memcg = memcg ? ps_charge_get(memcg) : NULL;
+	memcg = pmem_tier_memcg_get(memcg);
 	rcu_read_unlock();
 	return memcg;
 }
@@ -115,26 +93,6 @@ bool ps_charge_same(swp_entry_t a, swp_entry_t b)
 	return mem_cgroup_disabled() ||
 	       static_call(ps_lookup_swap_cgroup_id)(a) ==
 	       static_call(ps_lookup_swap_cgroup_id)(b);
-}
-
-/**
- * ps_charge_room() - would a page more leave a cgroup room?
- * @memcg: the cgroup, or NULL for none
- *
- * A cgroup that is full of pages with no swap to go to is killed at its next fault.
- *
- * Context: any.
- * Return: true if this cgroup and those above are ROOM_PART from their limits.
- */
-bool ps_charge_room(struct mem_cgroup *memcg)
-{
-	for (; memcg; memcg = parent_mem_cgroup(memcg)) {
-		unsigned long max = READ_ONCE(memcg->memory.max);
-
-		if (page_counter_read(&memcg->memory) > max - max / ROOM_PART)
-			return false;
-	}
-	return true;
 }
 
 /**

@@ -11,6 +11,7 @@
 #include <linux/rmap.h>
 #include <linux/sched/signal.h>
 #include <linux/static_call.h>
+#include <pmem_tier/dram.h>
 
 #include "origin.h"
 #include "pmemswap.h"
@@ -280,7 +281,7 @@ static bool worth_trying(struct pmemswap *ps, struct page *page, bool room)
 	worth = true;
 	if (room || is_memcg(lent_origin(page))) {
 		memcg = ps_lent_memcg(ps, page);
-		worth = ps_charge_room(memcg);
+		worth = pmem_tier_memcg_room(memcg);
 		if (memcg)
 			css_put(&memcg->css);
 	}

@@ -199,10 +199,8 @@ asmlinkage unsigned int ps_hook_swapoff(void);
 
 /* charge.c */
 int ps_charge_init(void);
-struct mem_cgroup *ps_charge_get(struct mem_cgroup *memcg);
 struct mem_cgroup *ps_charge_find(swp_entry_t entry);
 bool ps_charge_same(swp_entry_t a, swp_entry_t b);
-bool ps_charge_room(struct mem_cgroup *memcg);
 bool ps_charge_move(struct page *page, struct mem_cgroup *memcg,
 		    gfp_t patience);
 void ps_charge_stay(struct page *page);

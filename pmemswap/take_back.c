@@ -11,6 +11,7 @@
 #include <linux/static_call.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
+#include <pmem_tier/dram.h>
 
 #include "origin.h"
 #include "pmemswap.h"
@@ -210,7 +211,7 @@ struct mem_cgroup *ps_lent_memcg(struct pmemswap *ps, struct page *page)
 		origin = lent_origin(page);
 	}
 	memcg = to_memcg(origin);
-	return memcg ? ps_charge_get(memcg) : NULL;
+	return pmem_tier_memcg_get(memcg);
 }
 
 static void ps_return_work(struct work_struct *work)

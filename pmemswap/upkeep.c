@@ -17,8 +17,8 @@
 
 #include <linux/jiffies.h>
 #include <linux/mm.h>
-#include <linux/mmzone.h>
 #include <linux/workqueue.h>
+#include <pmem_tier/dram.h>
 
 #include "origin.h"
 #include "pmemswap.h"
@@ -32,33 +32,10 @@
 /* The pool is low when no more than one part in this is free. */
 #define LOW_PART	64
 
-/* DRAM is free anyway when more than one part in this is, beyond what kswapd is for. */
-#define SPARE_PART	64
-
 /* Pages that are taken back together. */
 #define BATCH		64
 
 static struct workqueue_struct *upkeep_wq;
-
-/* Pages of DRAM that nobody would miss for a while. */
-static long spare_dram(void)
-{
-	long spare = 0;
-	int nid, i;
-
-	for_each_node_state(nid, N_MEMORY) {
-		for (i = 0; i < MAX_NR_ZONES; i++) {
-			struct zone *zone = NODE_DATA(nid)->node_zones + i;
-
-			if (!managed_zone(zone))
-				continue;
-			spare += zone_page_state(zone, NR_FREE_PAGES);
-			spare -= high_wmark_pages(zone);
-			spare -= zone_managed_pages(zone) / SPARE_PART;
-		}
-	}
-	return spare;
-}
 
 static bool pool_low(struct pmemswap *ps)
 {
@@ -102,7 +79,7 @@ static unsigned long take_back_some(struct pmemswap *ps, unsigned long budget)
 			cond_resched();
 		if (left && n < min(BATCH, budget))
 			continue;
-		if (spare_dram() < n)
+		if (pmem_tier_spare_dram() < n)
 			break;
 		taken += ps_drain_pages(ps, pfn, n, GFP_HIGHUSER_MOVABLE &
 						    ~__GFP_RECLAIM, true);

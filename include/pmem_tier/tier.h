@@ -91,6 +91,9 @@ struct pmem_tier {
  *	May sleep. Returns true when nobody can come across it any more.
  * @give_back: for the page cache: swap needs a page, now: free one. Any context but
  *	interrupts, under RCU; must not sleep. Returns false when there is none.
+ * @freed: for the page cache: the last reference to a page is gone, it goes back to the pool;
+ *	and was it used since pmem_tier_cached_used() was last asked? Any context,
+ *	interrupts in any state, under RCU.
  * @low: for the page cache: few pages are free beyond the reserve, or fewer than that. Any
  *	context, under RCU.
  */
@@ -106,6 +109,7 @@ struct pmem_tier_client {
 	unsigned int (*long_pin)(struct pmem_tier *tier, struct folio *folio);
 	bool (*poisoned)(struct pmem_tier *tier, unsigned long index);
 	bool (*give_back)(struct pmem_tier *tier);
+	void (*freed)(struct pmem_tier *tier, unsigned long index, bool used);
 	void (*low)(struct pmem_tier *tier);
 };
 
@@ -133,8 +137,8 @@ void pmem_tier_lend_cached(struct pmem_tier *tier, struct page *page,
 			   struct address_space *mapping, pgoff_t index,
 			   void *shadow);
 void pmem_tier_unlend_cached(struct page *page);
-bool pmem_tier_cached_used(struct pmem_tier *tier, struct page *page);
-s64 pmem_tier_cached_hits(struct pmem_tier *tier);
+bool pmem_tier_cached_used(struct page *page);
+void *pmem_tier_cached_shadow(struct page *page);
 int pmem_tier_long_pin_enable(struct pmem_tier_feature *feature);
 void pmem_tier_unlent(struct pmem_tier *tier, struct page *page);
 void pmem_tier_account_metadata(struct pmem_tier *tier, long bytes);

@@ -28,6 +28,15 @@ documented_mode()
 		' "$DOCS"/sysfs-*
 }
 
+# What the docs call a counter, of those below directory $1
+counters()
+{
+	awk -v dir="$1/" '
+		$1 == "What:" { what = $2 }
+		/RO, counter/ && index(what, dir) == 1 { print substr(what, length(dir) + 1) }
+		' "$DOCS"/sysfs-*
+}
+
 # live DIRECTORY "WHAT IN THE DOCS"
 live()
 {
@@ -36,6 +45,7 @@ live()
 	diff <(documented "$2") <(find "$1" -maxdepth 1 -type f -printf '%f\n' | sort) ||
 		fail "$1 and the docs differ"
 	for f in "$1"/*; do
+		[[ -f $f ]] || continue
 		mode=$(stat -c %a "$f")
 		case $(documented_mode "$2/${f##*/}") in
 		RO)	want=444 ;;
@@ -72,9 +82,8 @@ swap_files()
 	live "/sys/block/$DEV/pmemswap" '/sys/block/pmemswap<N>/pmemswap'
 	same "namespace" "$(stat_of "$DEV" namespace)" "$BIG"
 	while read -r f; do
-		same "counter ${f##*/} at the start" "$(stat_of "$DEV" "${f##*/}")" 0
-	done < <(awk '$1 == "What:" { what = $2 } /RO, counter/ { print what }' \
-		"$DOCS/sysfs-block-pmemswap")
+		same "counter $f at the start" "$(stat_of "$DEV" "$f")" 0
+	done < <(counters '/sys/block/pmemswap<N>/pmemswap')
 }
 
 cache_files()
@@ -85,7 +94,10 @@ cache_files()
 	live /sys/kernel/pmem_cachex /sys/kernel/pmem_cachex
 	same "world-writable files" "$(find /sys/kernel/pmem_cachex /sys/module/pmem_cachex \
 		-type f -perm /022)" ''
-	same "at the start" "$(grep -L -x 0 /sys/kernel/pmem_cachex/{puts,hits,re*,given*,s*})" ''
+	same "at the start" "$(grep -r -L -x 0 /sys/kernel/pmem_cachex/{puts,hits,promoted,re*,given*,s*,target_stats})" ''
+	diff <({ counters /sys/kernel/pmem_cachex; echo stored_pages; } | sort) \
+		<({ ls /sys/kernel/pmem_cachex/target_stats/ext4; echo rejected_target; } | sort) ||
+		fail "the counters of a target and the docs differ"
 }
 
 driver_files()

@@ -28,6 +28,8 @@ cachex()
 	grep -q '^cachex: on' $TIER/features || skip "this kernel can't: $(<$TIER/features)"
 	_write $CX/targets "$1"
 	_write $CX/admission all
+	# what is in pmem stays there, for tests of anything else
+	_write $CX/promote_pages_per_second 0
 }
 
 # need_disk: sets DISK

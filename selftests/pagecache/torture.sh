@@ -122,6 +122,13 @@ small_pool()
 	_write "$TIER/$BIG/reserve_pages" $((total - RANDOM % 3000))
 }
 
+# As much of it as possible is on its way to DRAM, or out of it again
+promotion()
+{
+	_write $CX/promote_pages_per_second 1000000
+	squeeze
+}
+
 squeeze()
 {
 	echo 8M >"$CG/memory.reclaim" || :
@@ -136,6 +143,9 @@ case_ 'btrfs' undisturbed btrfs
 case_ 'a block device' undisturbed bdev
 case_ 'ext4, squeezed' disturbed ext4 squeeze
 case_ 'xfs, squeezed' disturbed xfs squeeze
+case_ 'ext4, squeezed and promoted' disturbed ext4 promotion
+case_ 'xfs, squeezed and promoted' disturbed xfs promotion
+case_ 'btrfs, squeezed and promoted' disturbed btrfs promotion
 case_ 'ext4, dropped in between' disturbed ext4 drop_all
 case_ 'xfs, dropped in between' disturbed xfs drop_all
 case_ 'ext4, off and on in between' disturbed ext4 off_and_on

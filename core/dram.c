@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Is there room in DRAM for a page of pmem, and whose would it be?
+ */
+
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/module.h>
+#include <pmem_tier/dram.h>
+
+/* DRAM is free anyway when more than one part in this is, beyond what kswapd is for. */
+#define SPARE_PART	64
+
+/* What background work leaves of a cgroup's memory.max. */
+#define ROOM_PART	8
+
+/**
+ * pmem_tier_spare_dram() - pages of DRAM that nobody would miss for a while
+ *
+ * Context: any.
+ * Return: the number; negative when kswapd will soon have to make room as it is.
+ */
+long pmem_tier_spare_dram(void)
+{
+	long spare = 0;
+	int nid, i;
+
+	for_each_node_state(nid, N_MEMORY) {
+		for (i = 0; i < MAX_NR_ZONES; i++) {
+			struct zone *zone = NODE_DATA(nid)->node_zones + i;
+
+			if (!managed_zone(zone))
+				continue;
+			spare += zone_page_state(zone, NR_FREE_PAGES);
+			spare -= high_wmark_pages(zone);
+			spare -= zone_managed_pages(zone) / SPARE_PART;
+		}
+	}
+	return spare;
+}
+EXPORT_SYMBOL_GPL(pmem_tier_spare_dram);
+
+/**
+ * pmem_tier_memcg_get() - who is charged for a cgroup that may be on its way out
+ * @memcg: the cgroup, or NULL; the caller has a reference or is under RCU
+ *
+ * What a removed cgroup leaves behind counts for its parent, as in
+ * memcg_reparent_objcgs().
+ *
+ * Context: any.
+ * Return: @memcg or the nearest cgroup above that is online, with a reference.
+ */
+struct mem_cgroup *pmem_tier_memcg_get(struct mem_cgroup *memcg)
+{
+	rcu_read_lock();
+	/* The root is always online. */
+	while (memcg && !css_tryget_online(&memcg->css))
+		memcg = parent_mem_cgroup(memcg);
+	rcu_read_unlock();
+	return memcg;
+}
+EXPORT_SYMBOL_GPL(pmem_tier_memcg_get);
+
+/**
+ * pmem_tier_memcg_room() - would a page more leave a cgroup room?
+ * @memcg: the cgroup, or NULL for none
+ *
+ * A cgroup that is full of pages with no swap to go to is killed at its next fault.
+ *
+ * Context: any.
+ * Return: true if this cgroup and those above are ROOM_PART from their limits.
+ */
+bool pmem_tier_memcg_room(struct mem_cgroup *memcg)
+{
+	for (; memcg; memcg = parent_mem_cgroup(memcg)) {
+		unsigned long max = READ_ONCE(memcg->memory.max);
+
+		if (page_counter_read(&memcg->memory) > max - max / ROOM_PART)
+			return false;
+	}
+	return true;
+}
+EXPORT_SYMBOL_GPL(pmem_tier_memcg_room);
