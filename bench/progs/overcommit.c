@@ -237,7 +237,7 @@ static void write_figures(const char *path)
 	fprintf(f, "wrong_bytes=%" PRIu64 "\n", result.wrong);
 	fprintf(f, "swapped_out_pages=%" PRIu64 "\n", result.swpout);
 	fprintf(f, "swapped_in_pages=%" PRIu64 "\n", result.swpin);
-	fprintf(f, "dram_peak_kib=%" PRIu64 "\n", field("/proc/self/status", "VmHWM:"));
+	fprintf(f, "resident_peak_kib=%" PRIu64 "\n", field("/proc/self/status", "VmHWM:"));
 	fprintf(f, "swap_peak_kib=%" PRIu64 "\n", result.swap_peak_kb);
 	if (fclose(f))
 		die("%s", path);
