@@ -204,6 +204,8 @@ turned_off_dirty()
 	same "pages in pmem" "$(cx stored_pages)" 0
 	reads_as_ref
 	_write $CX/enabled 1
+	# the cgroup has to read it again, to pay for it
+	echo 3 >/proc/sys/vm/drop_caches
 	evict
 	num "pages in pmem" "$(cx stored_pages)" -gt 0
 }

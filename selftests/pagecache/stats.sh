@@ -16,6 +16,7 @@ each() { cat "$CX/target_stats/$1/$2"; }
 # A second filesystem, on a file; sets LOOP
 loop_on()
 {
+	modprobe loop || skip 'needs loop devices'
 	truncate -s 400M "$MNT/image"
 	LOOP=$(losetup --show -f --direct-io=on "$MNT/image")
 	at_exit losetup -d "$LOOP"
@@ -45,9 +46,9 @@ two()
 	file_in_pmem
 	ours=$(each "$(fs_number)" puts)
 	num "puts" "$ours" -ge $((PAGES * 9 / 10))
-	cp "$REF" /tmp/loop/file
+	# its cgroup pays for both
+	cg_run "$CG" cp "$REF" /tmp/loop/file
 	sync
-	echo 3 >/proc/sys/vm/drop_caches
 	FILE=/tmp/loop/file
 	evict
 	num "puts" "$(each xfs puts)" -ge $((PAGES * 9 / 10))
@@ -67,21 +68,22 @@ two()
 # They outlive the target, and come back with it
 stay()
 {
-	local puts
+	local puts fs
 
 	fs_on ext4
-	cachex ext4
+	fs=$(fs_number)
+	cachex "$fs"
 	file_in_pmem
-	puts=$(each ext4 puts)
+	puts=$(each "$fs" puts)
 	num "puts" "$puts" -ge $((PAGES * 9 / 10))
 	_write $CX/targets ''
-	same "puts" "$(each ext4 puts)" "$puts"
-	_write $CX/targets 'xfs ext4'
-	same "puts" "$(each ext4 puts)" "$puts"
+	same "puts" "$(each "$fs" puts)" "$puts"
+	_write $CX/targets "xfs $fs"
+	same "puts" "$(each "$fs" puts)" "$puts"
 	same "puts" "$(each xfs puts)" 0
-	num "stored_pages" "$(each ext4 stored_pages)" -ge $((PAGES * 9 / 10))
+	num "stored_pages" "$(each "$fs" stored_pages)" -ge $((PAGES * 9 / 10))
 	fs_off
-	loop_until 10 same "stored_pages" "$(each ext4 stored_pages)" 0
+	loop_until 10 same "stored_pages" "$(each "$fs" stored_pages)" 0
 }
 
 # There is room for 63 in the life of the module
