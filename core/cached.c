@@ -70,7 +70,7 @@ void pmem_tier_lend_cached(struct pmem_tier *tier, struct page *page,
 	 */
 	wmb();
 	set_page_count(page, 1);
-	pmem_tier_lent(tier, page, 1);
+	tier_lent(to_tier_ns(tier), page, 1);
 }
 EXPORT_SYMBOL_GPL(pmem_tier_lend_cached);
 

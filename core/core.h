@@ -97,6 +97,14 @@ static inline struct tier_ns *to_tier_ns(struct pmem_tier *tier)
 	return container_of(tier, struct tier_ns, tier);
 }
 
+/* See pmem_tier_lent(). */
+static inline void tier_lent(struct tier_ns *ns, struct page *page, int nr)
+{
+	/* Paired with put_dev_pagemap() in free_zone_device_folio(). */
+	percpu_ref_get_many(&page->pgmap->ref, nr);
+	this_cpu_add(ns->counts->lent, nr);
+}
+
 /* params.c */
 extern bool tier_force;
 bool tier_param_claims(const char *name);

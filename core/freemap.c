@@ -81,6 +81,10 @@ int freemap_init(struct freemap *map, unsigned long nr_bits,
 		freemap_destroy(map);
 		return -ENOMEM;
 	}
+	/* No page is behind these bits, and freemap_get() doesn't look for the end. */
+	if (nr_bits % BITS_PER_LONG)
+		map->taken[nr_bits / BITS_PER_LONG] =
+			~0UL << nr_bits % BITS_PER_LONG;
 	for (i = 0; i < map->nr_sections; i++)
 		atomic_set(&map->sections[i].free, section_end(map, i) -
 			   ((unsigned long)i << map->shift));
@@ -153,39 +157,33 @@ static unsigned long take_bit(struct freemap *map, unsigned int section,
 }
 
 /**
- * freemap_get() - take a free page
+ * freemap_get_from() - take a free page, wherever there is one
  * @map: the map
- * @cursor: where this CPU goes on searching. A hint: races only cost time.
- * @reserve: pages that must stay free. 0 spares counting them; else the count is
- *	taken before, so CPUs that do the same at once may each go one below.
+ * @cursor: where this CPU goes on searching
+ * @from: what it said
+ * @ticket: the caller has one, of the section that @from is in
  *
  * Context: any, interrupts in any state. Doesn't sleep or take locks.
- * Return: the page's bit, or -ENOSPC when no page is free beyond the reserve.
+ * Return: the page's bit, or -ENOSPC when no page is free.
  */
-long freemap_get(struct freemap *map, unsigned long *cursor,
-		 unsigned long reserve)
+long freemap_get_from(struct freemap *map, unsigned long *cursor,
+		      unsigned long from, bool ticket)
 {
-	unsigned long from = READ_ONCE(*cursor);
-	unsigned int section, i;
+	unsigned int section = from >> map->shift, i;
 	unsigned long bit;
 
-	if (reserve && freemap_nr_free(map) <= reserve)
-		return -ENOSPC;
-	if (from >= map->nr_bits)
-		from = 0;
-	section = from >> map->shift;
 	for (i = 0; i < map->nr_sections; ) {
-		if (atomic_dec_if_positive(&map->sections[section].free) < 0) {
+		if (!ticket &&
+		    atomic_dec_if_positive(&map->sections[section].free) < 0) {
 			i++;
 			if (++section == map->nr_sections)
 				section = 0;
 			from = (unsigned long)section << map->shift;
 			continue;
 		}
+		ticket = false;
 		bit = take_bit(map, section, from);
-		from = bit + 1;
-		if (from >= section_end(map, section))
-			from = (unsigned long)section << map->shift;
+		from = freemap_after(map, bit);
 		if (unlikely(freemap_is_bad(map, bit))) {
 			/* Marked while it was on its way back: keep it. */
 			atomic_long_inc(&map->nr_retired);

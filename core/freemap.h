@@ -7,6 +7,7 @@
 
 #include <linux/atomic.h>
 #include <linux/bitops.h>
+#include <linux/errno.h>
 #include <linux/types.h>
 
 /**
@@ -45,8 +46,8 @@ void freemap_destroy(struct freemap *map);
 unsigned long freemap_bytes(const struct freemap *map);
 unsigned long freemap_start(const struct freemap *map, unsigned int cpu,
 			    unsigned int nr_cpus);
-long freemap_get(struct freemap *map, unsigned long *cursor,
-		 unsigned long reserve);
+long freemap_get_from(struct freemap *map, unsigned long *cursor,
+		      unsigned long from, bool ticket);
 bool freemap_mark_bad(struct freemap *map, unsigned long bit);
 unsigned long freemap_nr_free(const struct freemap *map);
 
@@ -60,6 +61,57 @@ unsigned long freemap_nr_free(const struct freemap *map);
 static inline bool freemap_is_bad(const struct freemap *map, unsigned long bit)
 {
 	return atomic_long_read(&map->nr_marked) && test_bit(bit, map->bad);
+}
+
+/* Where to go on behind a page. A CPU stays in its section. */
+static inline unsigned long freemap_after(const struct freemap *map,
+					  unsigned long bit)
+{
+	unsigned long next = bit + 1;
+
+	if (unlikely(!(next & ((1UL << map->shift) - 1)) ||
+		     next >= map->nr_bits))
+		next = bit >> map->shift << map->shift;
+	return next;
+}
+
+/**
+ * freemap_get() - take a free page
+ * @map: the map
+ * @cursor: where this CPU goes on searching. A hint: races only cost time.
+ * @reserve: pages that must stay free. 0 spares counting them; else the count is
+ *	taken before, so CPUs that do the same at once may each go one below.
+ *
+ * Context: any, interrupts in any state. Doesn't sleep or take locks.
+ * Return: the page's bit, or -ENOSPC when no page is free beyond the reserve.
+ */
+static __always_inline long freemap_get(struct freemap *map,
+					unsigned long *cursor,
+					unsigned long reserve)
+{
+	unsigned long from = READ_ONCE(*cursor), bit, word;
+
+	if (unlikely(reserve) && freemap_nr_free(map) <= reserve)
+		return -ENOSPC;
+	if (unlikely(from >= map->nr_bits))
+		from = 0;
+	if (atomic_dec_if_positive(&map->sections[from >> map->shift].free) < 0)
+		return freemap_get_from(map, cursor, from, false);
+	/* Mostly one is free in the very word that the cursor points to. */
+	word = READ_ONCE(map->taken[BIT_WORD(from)]) | (BIT_MASK(from) - 1);
+	if (unlikely(!~word))
+		return freemap_get_from(map, cursor, from, true);
+	bit = (from & ~(BITS_PER_LONG - 1UL)) + ffz(word);
+	/* Pairs with clear_bit_unlock() in freemap_put(). */
+	if (unlikely(test_and_set_bit_lock(bit, map->taken)))
+		return freemap_get_from(map, cursor, from, true);
+	if (unlikely(freemap_is_bad(map, bit))) {
+		/* Marked just now, and no longer counted as free by us: keep it. */
+		atomic_long_inc(&map->nr_retired);
+		return freemap_get_from(map, cursor, from, false);
+	}
+	WRITE_ONCE(*cursor, freemap_after(map, bit));
+	return bit;
 }
 
 /**

@@ -37,9 +37,7 @@ static void forget(struct page *page)
  */
 void pmem_tier_lent(struct pmem_tier *tier, struct page *page, int nr)
 {
-	/* Paired with put_dev_pagemap() in free_zone_device_folio(). */
-	percpu_ref_get_many(&page->pgmap->ref, nr);
-	this_cpu_add(to_tier_ns(tier)->counts->lent, nr);
+	tier_lent(to_tier_ns(tier), page, nr);
 }
 EXPORT_SYMBOL_GPL(pmem_tier_lent);
 

@@ -88,23 +88,15 @@ static u64 key_of(const struct folio *folio)
 }
 
 /**
- * cx_admit() - is what is evicted worth it?
+ * cx_reused() - was what is evicted now evicted before, not long ago?
  * @folio: it
  *
  * Context: interrupts disabled, which keeps the ghost there.
  * Return: true if so.
  */
-bool cx_admit(const struct folio *folio)
+bool cx_reused(const struct folio *folio)
 {
-	struct memory *m;
+	struct memory *m = rcu_dereference_sched(memory);
 
-	switch (READ_ONCE(cx_admission)) {
-	case CX_ADMIT_ALL:
-		return true;
-	case CX_ADMIT_REUSE:
-		m = rcu_dereference_sched(memory);
-		return m && ghost_seen(&m->ghost, key_of(folio));
-	default:
-		return false;
-	}
+	return m && ghost_seen(&m->ghost, key_of(folio));
 }

@@ -46,8 +46,8 @@ enum cx_reject {
 
 /**
  * enum cx_stat - what is counted, per CPU and target, in pages
- * @CX_STORED: stored, less those that were freed
  * @CX_PUTS: evicted to pmem
+ * @CX_FREED: of those, gone from there again
  * @CX_HITS: found to have been used
  * @CX_RECLAIMED: dropped because they were cold and room was needed
  * @CX_GIVEN_BACK: dropped because swap found the pool empty
@@ -57,8 +57,8 @@ enum cx_reject {
  * @CX_NR_STATS: number of them
  */
 enum cx_stat {
-	CX_STORED,
 	CX_PUTS,
+	CX_FREED,
 	CX_HITS,
 	CX_RECLAIMED,
 	CX_GIVEN_BACK,
@@ -190,7 +190,7 @@ void cx_evict_disable(void);
 extern int cx_admission;
 void cx_admit_resize(unsigned long pool_pages);
 void cx_admit_exit(void);
-bool cx_admit(const struct folio *folio);
+bool cx_reused(const struct folio *folio);
 
 /* targets.c */
 unsigned int cx_target_of(const struct inode *inode);

@@ -96,61 +96,46 @@ static bool within_limit(unsigned long nr)
 	return true;
 }
 
-/* May pages of this mapping lie in pmem, on no LRU list? */
-static enum cx_reject check_mapping(const struct address_space *mapping)
+/* Files of these kinds are refused, whatever the targets are. */
+#define REFUSED_INODES	(S_ENCRYPTED | S_DAX | S_SWAPFILE)
+
+static enum cx_reject why_refused(const struct inode *inode)
 {
+	if (IS_ENCRYPTED(inode))
+		return CX_REJECT_ENCRYPTED;
+	return IS_DAX(inode) ? CX_REJECT_DAX : CX_REJECT_SWAPFILE;
+}
+
+/*
+ * May this lie in pmem, on no LRU list?
+ *
+ * A filesystem without ->migrate_folio() has reasons for wanting a page to stay
+ * what it is; one with ->free_folio() or AS_RELEASE_ALWAYS keeps books.
+ */
+static __always_inline enum cx_reject check(const struct folio *folio,
+					    const struct address_space *mapping)
+{
+	const struct address_space_operations *ops = mapping->a_ops;
+	unsigned long flags = READ_ONCE(folio->flags);
 	const struct inode *inode = mapping->host;
 
 	if (!S_ISREG(inode->i_mode) && !S_ISBLK(inode->i_mode))
 		return CX_REJECT_KIND;
-	if (IS_ENCRYPTED(inode))
-		return CX_REJECT_ENCRYPTED;
-	if (IS_DAX(inode))
-		return CX_REJECT_DAX;
-	if (IS_SWAPFILE(inode))
-		return CX_REJECT_SWAPFILE;
-	/*
-	 * A filesystem without ->migrate_folio() has reasons for wanting a page to stay
-	 * what it is; one with ->free_folio() or AS_RELEASE_ALWAYS keeps books.
-	 */
+	if (inode->i_flags & REFUSED_INODES)
+		return why_refused(inode);
 	if (mapping->flags & (BIT(AS_UNEVICTABLE) | BIT(AS_EXITING) |
 			      BIT(AS_RELEASE_ALWAYS) | BIT(AS_INACCESSIBLE)) ||
 	    mapping_min_folio_order(mapping) ||
-	    !mapping->a_ops->migrate_folio || mapping->a_ops->free_folio)
+	    !ops->migrate_folio || ops->free_folio)
 		return CX_REJECT_KIND;
-	return CX_REJECT_NONE;
-}
-
-static enum cx_reject check_folio(const struct folio *folio)
-{
-	unsigned long flags = READ_ONCE(folio->flags);
-
-	if (!(flags & BIT(PG_uptodate)) ||
-	    flags & (BIT(PG_private) | BIT(PG_private_2) | BIT(PG_dirty) |
-		     BIT(PG_writeback) | BIT(PG_swapbacked) |
-		     BIT(PG_unevictable) | BIT(PG_hwpoison)))
+	if ((flags & (BIT(PG_uptodate) | BIT(PG_private) | BIT(PG_private_2) |
+		      BIT(PG_dirty) | BIT(PG_writeback) | BIT(PG_swapbacked) |
+		      BIT(PG_unevictable) | BIT(PG_hwpoison))) !=
+	    BIT(PG_uptodate))
 		return CX_REJECT_PAGE;
 	if (folio_test_large(folio) && folio_test_has_hwpoisoned(folio))
 		return CX_REJECT_PAGE;
-	return CX_REJECT_NONE;
-}
-
-/* @slot: of the target that covers it, 0 when none does. */
-static enum cx_reject check(const struct folio *folio, unsigned int *slot)
-{
-	const struct address_space *mapping = folio->mapping;
-	enum cx_reject reason;
-
-	*slot = cx_target_of(mapping->host);
-	if (!*slot)
-		return CX_REJECT_TARGET;
-	reason = check_mapping(mapping);
-	if (reason)
-		return reason;
-	reason = check_folio(folio);
-	if (reason)
-		return reason;
-	if (!cx_admit(folio))
+	if (READ_ONCE(cx_admission) != CX_ADMIT_ALL && !cx_reused(folio))
 		return CX_REJECT_ADMISSION;
 	if (!within_limit(folio_nr_pages(folio)))
 		return CX_REJECT_LIMIT;
@@ -159,26 +144,12 @@ static enum cx_reject check(const struct folio *folio, unsigned int *slot)
 
 /**
  * struct taken - a page from a pool
- * @ct: the tier
+ * @ct: the tier; NULL when there was none
  * @index: the page
  */
 struct taken {
 	struct cx_tier *ct;
 	unsigned long index;
-};
-
-/**
- * struct put - what is put to pmem
- * @folio: the folio that is evicted
- * @shadow: what would be left in its place
- * @slot: of the target
- * @memcg: who is charged for the folio
- */
-struct put {
-	struct folio *folio;
-	void *shadow;
-	unsigned int slot;
-	u16 memcg;
 };
 
 static u16 memcg_of(struct folio *folio)
@@ -189,59 +160,41 @@ static u16 memcg_of(struct folio *folio)
 }
 
 /* A page of whatever tier has one, with the data of the folio's page @nr. */
-static bool take_page(const struct put *put, unsigned long nr, struct taken *t)
+static __always_inline struct taken take_page(struct folio *folio,
+					      unsigned long nr)
 {
-	const struct cx_tiers *tiers = rcu_dereference_sched(cx_tiers);
-	unsigned int i;
+	struct cx_tiers *tiers = rcu_dereference_sched(cx_tiers);
+	struct cx_tier **tier, **end;
+	struct taken t = { };
+	long index;
 
-	if (unlikely(!tiers))
-		return false;
-	for (i = 0; i < tiers->nr; i++) {
-		struct cx_tier *ct = tiers->tier[i];
-		long index = pmem_tier_alloc(ct->tier, PMEM_TIER_CACHE);
-
-		if (index < 0)
-			continue;
-		pmem_tier_copy_in(ct->tier, index,
-				  folio_address(put->folio) +
-				  (nr << PAGE_SHIFT));
-		t->ct = ct;
-		t->index = index;
-		return true;
+	if (unlikely(!tiers || !tiers->nr))
+		return t;
+	end = tiers->tier + tiers->nr;
+	for (tier = tiers->tier; tier < end; tier++) {
+		index = pmem_tier_alloc((*tier)->tier, PMEM_TIER_CACHE);
+		if (likely(index >= 0))
+			goto found;
 	}
-	return false;
+	return t;
+found:
+	t.ct = *tier;
+	t.index = index;
+	pmem_tier_copy_in(t.ct->tier, index,
+			  folio_address(folio) + (nr << PAGE_SHIFT));
+	return t;
 }
 
 /* Make it one of the page cache. */
-static struct page *lend(const struct put *put, struct address_space *mapping,
-			 pgoff_t index, const struct taken *t)
+static __always_inline struct page *lend(struct taken t, struct cx_page what,
+					 struct address_space *mapping,
+					 pgoff_t index, void *shadow)
 {
-	struct page *page = pmem_tier_index_page(t->ct->tier, t->index);
+	struct page *page = pmem_tier_index_page(t.ct->tier, t.index);
 
-	t->ct->pages[t->index] = (struct cx_page) {
-		.memcg = put->memcg,
-		.target = put->slot,
-	};
-	cx_count(put->slot, CX_STORED, 1);
-	pmem_tier_lend_cached(t->ct->tier, page, mapping, index, put->shadow);
+	t.ct->pages[t.index] = what;
+	pmem_tier_lend_cached(t.ct->tier, page, mapping, index, shadow);
 	return page;
-}
-
-/* Returns what the hooked function is to store in the folio's place. */
-static void *put_small(const struct put *put)
-{
-	struct folio *folio = put->folio;
-	struct taken taken;
-
-	if (!take_page(put, 0, &taken)) {
-		cx_count(put->slot, CX_REJECTS + CX_REJECT_FULL, 1);
-		return put->shadow;
-	}
-	/* The hooked function takes one off. */
-	folio->mapping->nrpages++;
-	cx_count(put->slot, CX_PUTS, 1);
-	trace_put(folio->mapping->host, folio->index, 1, 1);
-	return lend(put, folio->mapping, folio->index, &taken);
 }
 
 /* xas_store() calls it through a pointer, see hooks.c for why that isn't mm's. */
@@ -251,9 +204,10 @@ static void update_node(struct xa_node *node)
 }
 
 /* The folio is out of the page cache. Returns how many pages were stored. */
-static unsigned long store_pages(const struct put *put,
+static unsigned long store_pages(const struct taken *taken, unsigned long nr,
+				 struct cx_page what,
 				 struct address_space *mapping, pgoff_t index,
-				 const struct taken *taken, unsigned long nr)
+				 void *shadow)
 {
 	XA_STATE(xas, &mapping->i_pages, index);
 	unsigned long i;
@@ -261,11 +215,14 @@ static unsigned long store_pages(const struct put *put,
 	xas_set_update(&xas, update_node);
 	xas_set_lru(&xas, shadow_nodes);
 	for (i = 0; i < nr; i++) {
-		struct page *page = lend(put, mapping, index + i, &taken[i]);
+		struct page *page = lend(taken[i], what, mapping, index + i,
+					 shadow);
 
 		xas_set(&xas, index + i);
 		xas_store(&xas, page);
 		if (xas_error(&xas)) {
+			/* It will count as freed, but isn't counted as put. */
+			cx_count(what.target, CX_FREED, -1);
 			pmem_tier_unlend_cached(page);
 			break;
 		}
@@ -274,37 +231,43 @@ static unsigned long store_pages(const struct put *put,
 	return i;
 }
 
-/* Returns false when nothing was done. */
-static bool put_large(const struct put *put)
+static noinline struct pmem_tier_hook_arg put_large(struct folio *folio,
+						    void *shadow,
+						    struct cx_page what)
 {
-	struct folio *folio = put->folio;
-	struct address_space *mapping = folio->mapping;
+	struct pmem_tier_hook_arg ret = { .arg = shadow };
 	unsigned long nr = min_t(unsigned long, folio_nr_pages(folio), BATCH_MAX);
+	struct address_space *mapping = folio->mapping;
 	struct taken taken[BATCH_MAX];
 	pgoff_t index = folio->index;
 	unsigned long i, n, stored;
 
-	for (n = 0; n < nr && take_page(put, n, &taken[n]); n++)
-		;
+	for (n = 0; n < nr; n++) {
+		taken[n] = take_page(folio, n);
+		if (!taken[n].ct)
+			break;
+	}
 	nr = folio_nr_pages(folio);
-	cx_count(put->slot, CX_REJECTS + CX_REJECT_FULL, nr - n);
+	cx_count(what.target, CX_REJECTS + CX_REJECT_FULL, nr - n);
 	if (!n)
-		return false;
+		return ret;
 	static_call(cx_remove_folio)(folio, NULL);
-	stored = store_pages(put, mapping, index, taken, n);
+	stored = store_pages(taken, n, what, mapping, index, shadow);
 	for (i = stored + 1; i < n; i++)
 		pmem_tier_free(taken[i].ct->tier, taken[i].index,
 			       PMEM_TIER_CACHE);
-	cx_count(put->slot, CX_REJECTS + CX_REJECT_MEMORY, n - stored);
-	cx_count(put->slot, CX_PUTS, stored);
+	cx_count(what.target, CX_REJECTS + CX_REJECT_MEMORY, n - stored);
+	cx_count(what.target, CX_PUTS, stored);
 	trace_put(mapping->host, index, nr, stored);
-	return true;
+	/* It is done already. */
+	ret.skip = true;
+	return ret;
 }
 
-static noinline struct pmem_tier_hook_arg reject(struct folio *folio,
-						 void *shadow,
-						 unsigned int slot,
-						 enum cx_reject reason)
+static __always_inline struct pmem_tier_hook_arg reject(struct folio *folio,
+							void *shadow,
+							unsigned int slot,
+							enum cx_reject reason)
 {
 	unsigned long nr = folio_nr_pages(folio);
 
@@ -313,40 +276,58 @@ static noinline struct pmem_tier_hook_arg reject(struct folio *folio,
 	return (struct pmem_tier_hook_arg) { .arg = shadow };
 }
 
+static noinline struct pmem_tier_hook_arg put(struct folio *folio, void *shadow,
+					      unsigned int slot)
+{
+	struct address_space *mapping = folio->mapping;
+	struct pmem_tier_hook_arg ret = { };
+	struct cx_page what = { };
+	enum cx_reject reason;
+	struct taken taken;
+
+	reason = check(folio, mapping);
+	if (unlikely(reason))
+		return reject(folio, shadow, slot, reason);
+	what.memcg = memcg_of(folio);
+	what.target = slot;
+	if (folio_test_large(folio))
+		return put_large(folio, shadow, what);
+	taken = take_page(folio, 0);
+	if (unlikely(!taken.ct))
+		return reject(folio, shadow, slot, CX_REJECT_FULL);
+	cx_count(slot, CX_PUTS, 1);
+	trace_put(mapping->host, folio->index, 1, 1);
+	/* The hooked function takes one off, and stores this in the folio's place. */
+	mapping->nrpages++;
+	ret.arg = lend(taken, what, mapping, folio->index, shadow);
+	return ret;
+}
+
 /**
  * cx_hook_evict() - before __filemap_remove_folio()
  * @folio: what is removed from the page cache
  * @shadow: what is left in its place: NULL unless it is reclaim that removes it
  *
  * Not counted as inside the hook: it neither sleeps nor can be preempted. For the same reason
- * it needs no rcu_read_lock().
+ * it needs no rcu_read_lock(). Those that don't take part must not pay for
+ * it: so this much is by itself, and as short as can be.
  *
  * Context: i_pages lock held, interrupts disabled.
  * Return: what is to be left in its place.
  */
-asmlinkage struct pmem_tier_hook_arg cx_hook_evict(struct folio *folio,
-						   void *shadow)
+asmlinkage notrace struct pmem_tier_hook_arg cx_hook_evict(struct folio *folio,
+							   void *shadow)
 {
-	struct pmem_tier_hook_arg ret = { .arg = shadow };
-	enum cx_reject reason;
-	struct put put;
+	unsigned int slot;
 
 	if (!shadow)
-		return ret;
-	/* The common case of those that are refused must cost next to nothing. */
+		return (struct pmem_tier_hook_arg) { .arg = NULL };
 	if (READ_ONCE(cx_admission) == CX_ADMIT_OFF)
 		return reject(folio, shadow, 0, CX_REJECT_ADMISSION);
-	reason = check(folio, &put.slot);
-	if (reason)
-		return reject(folio, shadow, put.slot, reason);
-	put.folio = folio;
-	put.shadow = shadow;
-	put.memcg = memcg_of(folio);
-	if (likely(!folio_test_large(folio)))
-		ret.arg = put_small(&put);
-	else
-		ret.skip = put_large(&put);
-	return ret;
+	slot = cx_target_of(folio->mapping->host);
+	if (!slot)
+		return reject(folio, shadow, 0, CX_REJECT_TARGET);
+	return put(folio, shadow, slot);
 }
 
 /**

@@ -151,7 +151,7 @@ static void page_freed(struct pmem_tier *tier, unsigned long index, bool used)
 	const struct cx_tier *ct = tier->priv[PMEM_TIER_CACHE];
 	unsigned int slot = READ_ONCE(ct->pages[index].target);
 
-	cx_count(slot, CX_STORED, -1);
+	cx_count(slot, CX_FREED, 1);
 	if (used)
 		cx_count(slot, CX_HITS, 1);
 }

@@ -79,7 +79,8 @@ static ssize_t stored_pages_show(struct kobject *kobj,
 {
 	if (kobj->parent != targets_dir)
 		return sysfs_emit(buf, "%lu\n", cx_stored_pages());
-	return sysfs_emit(buf, "%lld\n", sum_of(kobj, CX_STORED));
+	return sysfs_emit(buf, "%lld\n",
+			  max(sum_of(kobj, CX_PUTS) - sum_of(kobj, CX_FREED), 0));
 }
 
 static struct kobj_attribute stored_pages_attr = __ATTR_RO(stored_pages);

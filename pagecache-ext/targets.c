@@ -29,28 +29,34 @@ enum kind {
 	BDEV,
 };
 
+/* What makes the number of a block device another one than that of a filesystem. */
+#define BDEV_KEY	BIT_ULL(32)
+
 /**
  * struct target - one word of the file "targets"
+ * @key: the number of SUPER (st_dev, mostly), BDEV_KEY and the device of BDEV; for FSTYPE 0,
+ *	the number of none
  * @kind: what it names
- * @dev: the number of SUPER (st_dev, mostly), the device of BDEV
  * @slot: where its counters are
  * @name: the type of FSTYPE
  */
 struct target {
+	u64 key;
 	enum kind kind;
 	unsigned int slot;
-	dev_t dev;
 	char name[NAME_LEN];
 };
 
 /**
  * struct targets - all of them, read under RCU
  * @rcu: for freeing
+ * @has_types: some are FSTYPE
  * @nr: how many
  * @target: they
  */
 struct targets {
 	struct rcu_head rcu;
+	bool has_types;
 	unsigned int nr;
 	struct target target[] __counted_by(nr);
 };
@@ -59,20 +65,17 @@ struct targets {
 static DEFINE_MUTEX(targets_lock);
 static struct targets __rcu *targets;
 
-static bool matches(const struct target *t, const struct inode *inode,
-		    bool bdev)
+/* Apart: that of a number takes no calls, and no registers that would have to be saved. */
+static noinline unsigned int target_of_type(const struct targets *all,
+					    const struct super_block *sb)
 {
-	const struct super_block *sb = inode->i_sb;
+	unsigned int i;
 
-	switch (t->kind) {
-	case FSTYPE:
-		return !bdev && !strcmp(t->name, sb->s_type->name);
-	case SUPER:
-		return !bdev && sb->s_dev == t->dev;
-	case BDEV:
-		return bdev && inode->i_rdev == t->dev;
-	}
-	return false;
+	for (i = 0; i < all->nr; i++)
+		if (all->target[i].kind == FSTYPE &&
+		    !strcmp(all->target[i].name, sb->s_type->name))
+			return all->target[i].slot;
+	return 0;
 }
 
 /**
@@ -85,20 +88,26 @@ static bool matches(const struct target *t, const struct inode *inode,
  * Context: interrupts disabled, which keeps the targets there.
  * Return: slot of the target that covers it, 0 when none does.
  */
-unsigned int cx_target_of(const struct inode *inode)
+notrace unsigned int cx_target_of(const struct inode *inode)
 {
 	const struct targets *all = rcu_dereference_sched(targets);
+	const struct super_block *sb = inode->i_sb;
 	bool bdev = S_ISBLK(inode->i_mode);
-	unsigned int i;
+	const struct target *t, *end;
+	u64 key;
 
 	if (!all)
 		return 0;
-	if (!bdev && !(inode->i_sb->s_type->fs_flags & FS_REQUIRES_DEV))
+	if (!bdev && !(sb->s_type->fs_flags & FS_REQUIRES_DEV))
 		return 0;
-	for (i = 0; i < all->nr; i++)
-		if (matches(&all->target[i], inode, bdev))
-			return all->target[i].slot;
-	return 0;
+	key = bdev ? BDEV_KEY | inode->i_rdev : sb->s_dev;
+	end = all->target + all->nr;
+	for (t = all->target; t < end; t++)
+		if (t->key == key)
+			return t->slot;
+	if (bdev || likely(!all->has_types))
+		return 0;
+	return target_of_type(all, sb);
 }
 
 static int parse(struct target *t, const char *word)
@@ -113,9 +122,12 @@ static int parse(struct target *t, const char *word)
 		dev = word + 5;
 	}
 	if (sscanf(dev, "%u:%u%c", &major, &minor, &rest) == 2) {
-		t->dev = MKDEV(major, minor);
-		return MAJOR(t->dev) == major && MINOR(t->dev) == minor ?
-		       0 : -EINVAL;
+		t->key = MKDEV(major, minor);
+		if (MAJOR((dev_t)t->key) != major || MINOR((dev_t)t->key) != minor)
+			return -EINVAL;
+		if (t->kind == BDEV)
+			t->key |= BDEV_KEY;
+		return 0;
 	}
 	if (t->kind == BDEV)
 		return -EINVAL;
@@ -132,7 +144,7 @@ static int name_of(const struct target *t, char *buf, size_t size)
 	if (t->kind == FSTYPE)
 		return scnprintf(buf, size, "%s", t->name);
 	return scnprintf(buf, size, "%s%u:%u", t->kind == BDEV ? "bdev:" : "",
-			 MAJOR(t->dev), MINOR(t->dev));
+			 MAJOR((dev_t)t->key), MINOR((dev_t)t->key));
 }
 
 /* All of them get counters, or none becomes a target. */
@@ -191,6 +203,7 @@ int cx_targets_set(const char *buf)
 		}
 		new->nr++;
 		err = parse(&new->target[new->nr - 1], word);
+		new->has_types |= new->target[new->nr - 1].kind == FSTYPE;
 		if (err) {
 			pr_err("targets: \"%.40s\" not accepted: expected a filesystem's type (ext4), MAJOR:MINOR of a filesystem, or bdev:MAJOR:MINOR of a block device\n",
 			       word);
@@ -199,10 +212,10 @@ int cx_targets_set(const char *buf)
 	}
 out:
 	kfree(copy);
-	if (!err)
+	if (!err && new->nr)
 		return replace(new);
 	kfree(new);
-	return err;
+	return err ?: replace(NULL);
 }
 
 /**
