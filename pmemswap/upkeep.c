@@ -37,9 +37,12 @@
 
 static struct workqueue_struct *upkeep_wq;
 
+/* The page cache gives its pages to swap when there is no other. */
 static bool pool_low(struct pmemswap *ps)
 {
-	return pmem_tier_free_pages(ps->tier) <= ps->tier->nr_pages / LOW_PART;
+	return pmem_tier_free_pages(ps->tier) +
+	       pmem_tier_used_pages(ps->tier, PMEM_TIER_CACHE) <=
+	       ps->tier->nr_pages / LOW_PART;
 }
 
 /*
