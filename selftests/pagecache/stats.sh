@@ -19,11 +19,17 @@ loop_on()
 	modprobe loop || skip 'needs loop devices'
 	truncate -s 400M "$MNT/image"
 	LOOP=$(losetup --show -f --direct-io=on "$MNT/image")
-	at_exit losetup -d "$LOOP"
+	at_exit loop_off
 	mkfs.xfs -q "$LOOP"
 	mkdir -p /tmp/loop
 	mount "$LOOP" /tmp/loop
-	at_exit umount /tmp/loop
+}
+
+loop_off()
+{
+	! mountpoint -q /tmp/loop || umount /tmp/loop
+	[[ ! $LOOP ]] || losetup -d "$LOOP"
+	LOOP=''
 }
 
 sum()
@@ -63,6 +69,8 @@ two()
 	num "stored_pages" "$(each "$(fs_number)" stored_pages)" -gt 0
 	sum hits
 	sum stored_pages
+	loop_off
+	fs_off
 }
 
 # They outlive the target, and come back with it
