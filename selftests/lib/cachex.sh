@@ -56,7 +56,7 @@ fs_on()
 	at_exit fs_off
 }
 
-fs_off() { ! mountpoint -q "$MNT" || umount "$MNT"; }
+fs_off() { ! mounted_on "$MNT" || umount "$MNT"; }
 
 # fs_check: unmount, and have the filesystem's own tool look at it
 fs_check()
