@@ -27,11 +27,14 @@ cachex()
 	all=$(IFS=,; echo "${*:2}")
 	modprobe pmem_tier claim="${all:-$BIG}"
 	modprobe pmem_cachex
-	at_exit unload pmem_cachex
+	at_exit cachex_off
 	grep -q '^cachex: on' $TIER/features || skip "this kernel can't: $(<$TIER/features)"
 	_write $CX/targets "$1"
 	_write $CX/admission all
 }
+
+# Alone: pmem_tier, which modprobe -r would take along, may have to wait until we have unmounted
+cachex_off() { ! loaded pmem_cachex || rmmod pmem_cachex; }
 
 # need_disk: sets DISK
 need_disk()

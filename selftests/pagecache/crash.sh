@@ -67,7 +67,7 @@ mounted() { mount -t "$FS" -o "$OPTIONS" "$DISK" "$MNT"; }
 # recovers [loaded]: the filesystem replays its log; with our modules, if "loaded"
 recovers()
 {
-	[[ -n ${1:-} ]] || unload pmem_cachex
+	[[ -n ${1:-} ]] || cachex_off
 	mounted
 	"$PROGS/filecrash" --dir "$MNT" --ledger $LEDGER --check
 	fs_check

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Files written until the filesystem or the machine goes: what was synced before must be there after.
+ * Files written until the filesystem or the machine goes: what was synced must be there afterwards.
  *
  *	filecrash --dir DIR --ledger FILE --seed N [--threads N] [--mib N] --at N WHAT
  *	filecrash --dir DIR --ledger FILE --check
  *	filecrash --dir DIR --shutdown FLAGS
  *
- * Runs until it gets SIGUSR1 and has done N operations more; then WHAT is "say" (it says "now", and goes
- * on), "shutdown0" to "shutdown2" (the filesystem, with these flags) or "reset" (the machine). From then on errors
- * are no news: with one it ends well. After "say" it has to be killed.
+ * Runs until it gets SIGUSR1 and has done N operations more; then WHAT is "say" (it says
+ * "now", and goes on), "shutdown0" to "shutdown2" (the filesystem, with these flags) or
+ * "reset" (the machine). From then on errors are no news: with one it ends well. After
+ * "say" it has to be killed.
  *
  * The ledger, a file or a block device that survives, holds what was synced, for each 512 bytes.
  */
@@ -35,8 +36,8 @@
 #define GOINGDOWN	_IOR('X', 125, uint32_t)
 
 /*
- * Each word of a file has its version in the upper half, and in the lower one what follows from version, place
- * and seed. Versions of data are even. Odd ones are holes: they read as zeros.
+ * Each word of a file has its version in the upper half, and in the lower one what follows
+ * from version, place and seed. Versions of data are even. Odd ones are holes: they read as zeros.
  */
 struct file {
 	int id, fd, direct;
