@@ -174,7 +174,7 @@ void tier_withdraw(struct tier_ns *ns)
 			break;
 		mutex_unlock(&tier_lock);
 		if (time_after_eq(jiffies, nag)) {
-			pr_warn("%s: removal waits: the namespace is in use (swapoff, close or kill what uses it)\n",
+			pr_warn("%s: removal waits: the namespace is in use (swapoff, unmount, close or kill what uses it)\n",
 				ns->tier.name);
 			nag = jiffies + REMOVE_NAG;
 		}

@@ -17,6 +17,7 @@
 DEFINE_STATIC_CALL_NULL(cx_remove_mapping, remove_mapping);
 DEFINE_STATIC_CALL_NULL(cx_try_to_unmap, try_to_unmap);
 DEFINE_STATIC_CALL_NULL(cx_folio_referenced, folio_referenced);
+DEFINE_STATIC_CALL_NULL(cx_lru_add_drain_all, lru_add_drain_all);
 
 /* All of them are found; else there can be pages yet, of a time when this was loaded before. */
 static bool ready;
@@ -36,12 +37,14 @@ int cx_drop_init(void)
 				       "void try_to_unmap(struct folio *, enum ttu_flags)");
 	void *referenced = pmem_tier_symbol(f,
 					    "int folio_referenced(struct folio *, int, struct mem_cgroup *, unsigned long *)");
+	void *drain = pmem_tier_symbol(f, "void lru_add_drain_all(void)");
 
-	if (!remove || !unmap || !referenced)
+	if (!remove || !unmap || !referenced || !drain)
 		return -EOPNOTSUPP;
 	static_call_update(cx_remove_mapping, remove);
 	static_call_update(cx_try_to_unmap, unmap);
 	static_call_update(cx_folio_referenced, referenced);
+	static_call_update(cx_lru_add_drain_all, drain);
 	/* Pairs with get(). */
 	smp_store_release(&ready, true);
 	return 0;
@@ -291,6 +294,21 @@ bool cx_drop_wait(struct cx_tier *ct, unsigned long index)
 }
 
 /**
+ * cx_drop_cpu_refs() - have all CPUs let go of pages
+ *
+ * Each keeps references to the last pages that were locked in memory (mlock), and to the
+ * last buffers that a filesystem has looked up, until there are more of them.
+ *
+ * Context: process context, may sleep.
+ */
+void cx_drop_cpu_refs(void)
+{
+	/* Pairs with cx_drop_init(). */
+	if (smp_load_acquire(&ready))
+		static_call(cx_lru_add_drain_all)();
+}
+
+/**
  * cx_long_pin() - drop a page that somebody wants to pin for long
  * @tier: its tier
  * @folio: the page, with a reference that is dropped in any case
@@ -309,10 +327,12 @@ unsigned int cx_long_pin(struct pmem_tier *tier, struct folio *folio)
 
 	/* Only compared: the page may become another one's when the reference goes. */
 	folio_put(folio);
-	for (i = 0; i < PIN_TRIES; i++)
+	for (i = 0; i < PIN_TRIES; i++) {
 		if (cx_drop_wait(ct, index) ||
 		    READ_ONCE(folio->mapping) != mapping)
 			return 0;
+		cx_drop_cpu_refs();
+	}
 	return 1;
 }
 

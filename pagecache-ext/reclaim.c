@@ -184,7 +184,9 @@ unsigned long cx_drain(struct cx_tier *ct)
 		if (!pmem_tier_used_pages(ct->tier, PMEM_TIER_CACHE) ||
 		    fatal_signal_pending(current))
 			break;
-		schedule_timeout_uninterruptible(DRAIN_PAUSE);
+		cx_drop_cpu_refs();
+		if (i)
+			schedule_timeout_uninterruptible(DRAIN_PAUSE);
 	}
 	return pmem_tier_used_pages(ct->tier, PMEM_TIER_CACHE);
 }

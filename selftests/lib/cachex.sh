@@ -10,6 +10,9 @@ CX=/sys/kernel/pmem_cachex
 # cx NAME: a file of sysfs
 cx() { cat "$CX/$1"; }
 
+# is VALUE CMD [ARG...]: what CMD prints, for loop_until
+is() { [[ $("${@:2}") == "$1" ]]; }
+
 # majmin DEVICE
 majmin() { echo $(($(stat -c '0x%t' "$1"))):$(($(stat -c '0x%T' "$1"))); }
 
@@ -24,13 +27,16 @@ cachex()
 	all=$(IFS=,; echo "${*:2}")
 	modprobe pmem_tier claim="${all:-$BIG}"
 	modprobe pmem_cachex
-	at_exit unload pmem_cachex
+	at_exit cachex_off
 	grep -q '^cachex: on' $TIER/features || skip "this kernel can't: $(<$TIER/features)"
 	_write $CX/targets "$1"
 	_write $CX/admission all
 	# what is in pmem stays there, for tests of anything else
 	_write $CX/promote_pages_per_second 0
 }
+
+# Alone: pmem_tier, which modprobe -r would take along, may have to wait until we have unmounted
+cachex_off() { ! loaded pmem_cachex || rmmod pmem_cachex; }
 
 # need_disk: sets DISK
 need_disk()
@@ -55,7 +61,7 @@ fs_on()
 	at_exit fs_off
 }
 
-fs_off() { ! mountpoint -q "$MNT" || umount "$MNT"; }
+fs_off() { ! mounted_on "$MNT" || umount "$MNT"; }
 
 # fs_check: unmount, and have the filesystem's own tool look at it
 fs_check()

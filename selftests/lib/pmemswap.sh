@@ -67,7 +67,7 @@ _clean_up()
 		kill -9 "$d" 2>/dev/null
 		wait "$d" 2>/dev/null
 	done
-	! mountpoint -q $MNT || umount $MNT
+	! mounted_on $MNT || umount $MNT
 	while read -r d _; do
 		swapoff "$d"
 	done < <(tail -n +2 /proc/swaps)
@@ -78,6 +78,9 @@ _clean_up()
 			echo 0 >"$ND/devices/$ns/force_raw"
 	done
 }
+
+# mounted_on DIRECTORY: without looking at it, which fails when the filesystem has been shut down
+mounted_on() { grep -q "^[^ ]* $1 " /proc/self/mounts; }
 
 # ---- What must hold ----
 

@@ -32,7 +32,7 @@ finish()
 		return
 	fi
 	fs_off
-	loop_until 5 same "pages stored after umount" "$(cx stored_pages)" 0
+	loop_until 5 is 0 cx stored_pages
 	rmmod pmem_cachex
 	fs_check
 	mount -t "$FS" "$DISK" "$MNT"
@@ -174,7 +174,7 @@ remount()
 	mount -o remount,rw "$MNT"
 	write_to
 	fs_off
-	loop_until 5 same "pages stored after umount" "$(cx stored_pages)" 0
+	loop_until 5 is 0 cx stored_pages
 	mount -t "$FS" "$DISK" "$MNT"
 }
 

@@ -70,6 +70,41 @@ pin_after_write()
 	wait
 }
 
+# Locked memory: not evicted, but it can't keep anybody from dropping it either
+locked()
+{
+	local before
+
+	fs_on "$1"
+	cachex "$(fs_number)"
+	limited f max
+	before=$(meminfo Mlocked)
+	puppet a "$CG"
+	tell a mapfile a 4M "$MNT/map"
+	tell a fill a 1 random
+	sync
+	tell a pageout a
+	tell a verify a
+	num "pages in pmem" "$(cx stored_pages)" -ge 900
+	tell a lock a
+	reclaim
+	tell a verify a
+	tell a fill a 2 random 0 100
+	same "enabled=0" "$(writing $CX/enabled 0)" 0
+	same "pages in pmem" "$(cx stored_pages)" 0
+	tell a verify a
+	_write $CX/enabled 1
+	tell a unlock a
+	sync
+	tell a pageout a
+	num "pages in pmem" "$(cx stored_pages)" -ge 900
+	tell a lock a
+	tell a verify a
+	puppets_end
+	loop_until 5 is "$before" meminfo Mlocked
+	fs_check
+}
+
 # In a pipe: drop leaves it, and says so
 piped()
 {
@@ -122,7 +157,7 @@ poisoned()
 	tell a poison a 3 1
 	same "poison" "$REPLY" 0
 	tell a verify a
-	loop_until 5 same "bad_pages" "$(tier_stat "$BIG" bad_pages)" 1
+	loop_until 5 is 1 tier_stat "$BIG" bad_pages
 	tell a fill a 2 random 5 1
 	tell a poison a 5 1
 	tell a survey a
@@ -130,9 +165,71 @@ poisoned()
 	fails 'Input/output error' sync "$MNT/map"
 	puppets_end
 	fs_check
-	loop_until 5 same "bad_pages" "$(tier_stat "$BIG" bad_pages)" 2
+	loop_until 5 is 2 tier_stat "$BIG" bad_pages
 }
 
+# Much of the disk, and all of its metadata, in pmem
+read_device()
+{
+	cg_run "$CG" dd if="$DISK" bs=1M count=100 of=/dev/null status=none
+	reclaim
+	num "pages in pmem" "$(cx stored_pages)" -ge 20000
+}
+
+# files NAME: new ones in each directory
+files()
+{
+	local i
+
+	for i in "$MNT"/d*/; do
+		printf '%s\n' {1..100} | split -l 1 - "$i$1"
+	done
+	sync
+}
+
+# Metadata of a mounted filesystem. What its journal keeps can't be dropped, but all goes well with it.
+metadata()
+{
+	fs_on ext4 -N 20000
+	# no commits but those of sync
+	mount -o remount,commit=600 "$MNT"
+	cachex "bdev:$(majmin "$DISK")"
+	limited f max
+	mkdir "$MNT"/d{1..20}
+	files a
+	read_device
+	# looked at: each CPU keeps some of the buffers for the next time
+	echo 2 >/proc/sys/vm/drop_caches
+	ls -lR "$MNT" >/dev/null
+	same "enabled=0" "$(writing $CX/enabled 0)" 0
+	same "pages in pmem" "$(cx stored_pages)" 0
+	_write $CX/enabled 1
+	# changed: they are the journal's until it needs the room
+	read_device
+	files b
+	same "enabled=0" "$(writing $CX/enabled 0)" EBUSY
+	num "pages in pmem" "$(cx stored_pages)" -gt 0
+	num "pages in pmem" "$(cx stored_pages)" -le 1000
+	files c
+	rm "$MNT"/d*/a*
+	sync
+	# it frees what it has written when memory is short
+	echo 2 >/proc/sys/vm/drop_caches
+	same "drop" "$(writing $CX/drop 1)" 0
+	same "pages in pmem" "$(cx stored_pages)" 0
+	_write $CX/enabled 1
+	read_device
+	files d
+	same "enabled=0" "$(writing $CX/enabled 0)" EBUSY
+	fs_off
+	loop_until 5 is 0 cx stored_pages
+	fs_check
+	mount -t ext4 "$DISK" "$MNT"
+	same "files" "$(cat "$MNT"/d*/[a-d]* | sort -n | uniq -c | awk '{ n[$1]++ } END { print n[60], length(n) }')" '100 1'
+	fs_off
+}
+
+case_ 'metadata of a mounted filesystem' metadata
 case_ 'a page fails, ext4' poisoned ext4
 case_ 'a page fails, xfs' poisoned xfs
 case_ 'long-term pin: clean, ext4' on ext4 long_pin 0 64
@@ -141,6 +238,8 @@ case_ 'long-term pin: being written back, ext4' on ext4 pin_after_write
 case_ 'long-term pin: clean, xfs' on xfs long_pin 0 64
 case_ 'long-term pin: dirty, xfs' on xfs long_pin 0 64 dirty
 case_ 'long-term pin: dirty, btrfs' on btrfs long_pin 0 64 dirty
+case_ 'locked, ext4' locked ext4
+case_ 'locked, xfs' locked xfs
 case_ 'in a pipe' on ext4 piped
 case_ 'in a pipe while the module goes' on ext4 module_gone
 cases_done

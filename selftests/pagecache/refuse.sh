@@ -185,6 +185,18 @@ reserve()
 	num "cache_pages" "$(tier_stat "$BIG" cache_pages)" -le 4000
 }
 
+# All of it is the reserve
+full()
+{
+	fs_on ext4
+	modprobe pmem_tier claim="$BIG"
+	_write "$TIER/$BIG/reserve_pages" "$(tier_stat "$BIG" total_pages)"
+	cachex ext4
+	file_in_pmem
+	not_taken full
+	cmp "$FILE" "$REF"
+}
+
 # Without its hooks the data wouldn't be safe
 tracing_stays()
 {
@@ -211,6 +223,103 @@ tmpfs()
 	cg_run "$CG" dd if=/dev/urandom of="$MNT/file" bs=1M count=4 status=none
 	reclaim
 	same "puts" "$(cx puts)" 0
+}
+
+# A symbolic link's page is no file's
+symlinks()
+{
+	local i long
+
+	fs_on btrfs
+	cachex "$(fs_number)"
+	limited f max
+	printf -v long '%0200d' 0
+	for i in {1..300}; do
+		ln -s "$long$i" "$MNT/link$i"
+		echo "$long$i"
+	done >/tmp/links
+	at_exit rm /tmp/links
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	for i in 1 2; do
+		cg_run "$CG" readlink "$MNT"/link{1..300} | cmp - /tmp/links
+		reclaim
+	done
+	same "puts" "$(cx puts)" 0
+	num "rejected_kind" "$(cx rejected_kind)" -ge 300
+}
+
+# What can't be read isn't up to date
+unreadable()
+{
+	local start=$((8 << 20)) len=$((128 << 10)) dm=/dev/mapper/broken fd
+
+	need dmsetup
+	modprobe dm_mod
+	head -c $((PAGES * 4096 * 4)) /dev/urandom >"$REF"
+	at_exit rm -f "$REF" /tmp/is
+	dd if="$REF" of="$DISK" bs=1M conv=notrunc,fsync status=none
+	dmsetup create broken --noudevsync <<-END
+	0 $((start / 512)) linear $DISK 0
+	$((start / 512)) $((len / 512)) error
+	$(((start + len) / 512)) $(((start - len) / 512)) linear $DISK $(((start + len) / 512))
+	END
+	at_exit dmsetup remove --noudevsync broken
+	[[ -b $dm ]] || dmsetup mknodes broken
+	cachex "bdev:$(majmin $dm)"
+	exec {fd}<$dm
+	limited f max
+	cg_run "$CG" dd if=$dm of=/tmp/is bs=4k conv=noerror,sync status=none 2>/dev/null || :
+	reclaim
+	num "rejected_page" "$(cx rejected_page)" -ge 1
+	num "puts" "$(cx puts)" -ge $(((2 * start - len) * 9 / 10 / 4096))
+	num "puts" "$(cx puts)" -le $(((2 * start - len) / 4096))
+	# from pmem, but for that part
+	fails 'Input/output error' dd if=$dm of=/dev/null bs=4k skip=$((start / 4096)) count=1
+	cmp -n $start $dm "$REF"
+	cmp -i $((start + len)) -n $((start - len)) $dm "$REF"
+	exec {fd}<&-
+}
+
+# churn NUMBER: files that come and go
+churn()
+{
+	local i
+
+	for i in {1..12}; do
+		cp "$REF" "$MNT/churn$1.$i"
+		sync -d "$MNT/churn$1.$i"
+		cmp "$MNT/churn$1.$i" "$REF"
+		cmp "$MNT/churn$1.$i" "$REF"
+		rm "$MNT/churn$1.$i"
+	done
+}
+
+# Deleted while it is evicted, a file leaves nothing in pmem
+torn_down()
+{
+	local i pids=()
+
+	fs_on "$1"
+	cachex "$(fs_number)"
+	limited f 12M
+	head -c $((PAGES * 4096)) /dev/urandom >"$REF"
+	at_exit rm -f "$REF"
+	for i in 1 2 3; do
+		( echo "$BASHPID" >"$CG/cgroup.procs"; churn "$i" ) &
+		pids+=($!)
+	done
+	while kill -0 "${pids[@]}" 2>/dev/null; do
+		echo 4M >"$CG/memory.reclaim" || :
+	done 2>/dev/null
+	for i in "${pids[@]}"; do
+		wait "$i"
+	done
+	num "puts" "$(cx puts)" -ge $PAGES
+	# btrfs frees its inodes when it has committed
+	sync "$MNT"
+	loop_until 10 is 0 cx stored_pages
+	fs_check
 }
 
 # Small files must not keep their inodes in memory
@@ -265,7 +374,13 @@ case_ 'admission off, and not enabled' ends off
 case_ 'max_pages' ends limit
 case_ 'admission on the second eviction' ends reuse
 case_ 'the reserve' ends reserve
+case_ 'the reserve is all there is' ends full
 case_ 'tmpfs' ends tmpfs
 case_ 'ftrace stays enabled' tracing_stays
 case_ 'small files' ends small_files
+case_ 'symbolic links' ends symlinks
+case_ 'what can not be read' unreadable
+for fs in ext4 xfs btrfs; do
+	case_ "deleted files, $fs" torn_down $fs
+done
 cases_done

@@ -20,7 +20,7 @@ full_of_cache()
 	use "$BIG"
 	swap_on "$DEV"
 	modprobe pmem_cachex targets="$(fs_number)"
-	at_exit unload pmem_cachex
+	at_exit cachex_off
 	same "enabled" "$(cx enabled)" 1
 	_write $CX/admission all
 	dd if=/dev/urandom of="$MNT/big" bs=1M count=$MB status=none

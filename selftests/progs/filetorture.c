@@ -23,6 +23,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -39,6 +41,7 @@ struct file {
 	int fd;
 	int direct;
 	int pipe[2];
+	int sock[2];
 	char path[256];
 	long base;
 	long max;
@@ -441,6 +444,22 @@ static void op_splice(struct file *f)
 		from_pipe(f, off, len);
 }
 
+/* The pages themselves are in the socket. */
+static void op_sendfile(struct file *f)
+{
+	long off, len = range(f, BLOCK, 4 * PAGE, &off), done = 0, n;
+	off_t at = f->base + off;
+
+	if (len && sendfile(f->sock[1], f->fd, &at, len) != len)
+		die(f, "sendfile");
+	for (; done < len; done += n) {
+		n = read(f->sock[0], f->buf + done, len - done);
+		if (n <= 0)
+			die(f, "socket");
+	}
+	compare(f, f->buf, off, len);
+}
+
 /*
  * The pages in the pipe outlive their place in the file. But the end of a large folio
  * whose beginning stays in the file reads as zeros.
@@ -559,6 +578,7 @@ static const struct op {
 	{ "copy", op_copy, 2, true },
 	{ "clone", op_clone, 2, true },
 	{ "splice", op_splice, 4, false },
+	{ "sendfile", op_sendfile, 3, false },
 	{ "splice and truncate", op_splice_truncate, 1, true },
 	{ "mlock", op_mlock, 2, false },
 	{ "remap", op_remap, 2, false },
@@ -585,7 +605,8 @@ static void open_file(struct file *f, bool fresh)
 	}
 	f->fd = open(f->path, flags, 0600);
 	f->direct = open(f->path, O_RDWR | O_DIRECT);
-	if (f->fd < 0 || f->direct < 0 || pipe(f->pipe))
+	if (f->fd < 0 || f->direct < 0 || pipe(f->pipe) ||
+	    socketpair(AF_UNIX, SOCK_STREAM, 0, f->sock))
 		die(f, "open");
 	f->model = calloc(f->max / BLOCK, sizeof(*f->model));
 	f->want = malloc(IO_MAX);

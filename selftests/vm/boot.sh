@@ -71,10 +71,11 @@ qemu_command()
 		machine+=,max-ram-below-4g=$(( mem > 2048 ? 2048 : mem ))M
 	fi
 
-	qemu=("${emulator[@]}" -nodefaults -no-user-config -display none -no-reboot
+	qemu=("${emulator[@]}" -nodefaults -no-user-config -display none
 		-accel "$accel" -cpu "$cpu" -smp "$opt_cpus"
 		-kernel "$K_IMG" -initrd "$tmp/initrd"
 		-device virtio-serial)
+	[[ -n $opt_reboot ]] || qemu+=(-no-reboot)
 	[[ -z $opt_icount ]] || qemu+=(-icount shift=0,sleep=off)
 
 	for s in root:"$ROOT_IMG" modules:"$K_MODIMG" payload:"$tmp/payload.ext4"; do
