@@ -22,12 +22,12 @@ wait_for()
 	local i
 
 	for (( i = 0; i < 600; i++ )); do
-		"$@" && return
+		"$@" 2>/dev/null && return
 		sleep 0.1
 	done
 	echo "waited in vain for: $*" >&2
 	return 1
-} 2>/dev/null
+}
 
 sectors_read() { awk '{ print $3 }' "/sys/block/${disk##*/}/stat"; }
 

@@ -219,7 +219,7 @@ static void hot_and_scan(char **arg)
 
 /* ---- ballast MIB ---- */
 
-/* Takes memory that nobody can reclaim, until its standard input ends */
+/* Takes memory that nobody can reclaim, until it is killed */
 static void ballast(char **arg)
 {
 	size_t size = parse_number(arg[0]) << 20;
@@ -229,8 +229,7 @@ static void ballast(char **arg)
 		die("%s MiB", arg[0]);
 	puts("ready");
 	fflush(stdout);
-	while (getchar() != EOF)
-		;
+	pause();
 }
 
 static const struct {
