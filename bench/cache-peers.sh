@@ -3,7 +3,7 @@
 # In the guest: what keeps file data on persistent memory, and how it is set up and taken down. A new peer is a
 # line in PEERS of cache-files-guest and, if none of the functions fits, two functions. The first one
 # sets DEV, the block device for the filesystem on $disk, and may set more:
-#	LOAD	a command that files are loaded with, in place of cat
+#	WITH	a command that begins that which loads files
 #	HITS	a command that prints how many reads were served by a cache below the page cache
 # The second one undoes it, when the filesystem is unmounted.
 # shellcheck disable=SC2034,SC2154 # variables for and of who sources it
@@ -120,5 +120,5 @@ cache_far()
 		daxctl reconfigure-device -m system-ram dax1.0 >/dev/null || return
 	fi
 	echo "$1" >/sys/kernel/mm/numa/demotion_enabled
-	LOAD="numactl --membind=$(far_node) cat"
+	WITH="numactl --membind=$(far_node)"
 }
