@@ -4,7 +4,7 @@
 # line in PEERS of cache-files-guest and, if none of the functions fits, two functions. The first one
 # sets DEV, the block device for the filesystem on $disk, and may set more:
 #	WITH	a command that begins that which loads files
-#	HITS	a command that prints how many reads were served by a cache below the page cache
+#	HITS	the dm-cache that counts how many reads it has served
 # The second one undoes it, when the filesystem is unmounted.
 # shellcheck disable=SC2034,SC2154 # variables for and of who sources it
 
@@ -96,10 +96,8 @@ cache_dm()
 		dmsetup create bench --table "0 $(blockdev --getsz "$disk") cache /dev/mapper/bench-meta \
 			/dev/mapper/bench-data $disk 64 1 writethrough smq 0" || return
 	DEV=/dev/mapper/bench
-	HITS=dm_hits
+	HITS=bench
 }
-
-dm_hits() { dmsetup status bench | cut -d ' ' -f 8; }
 
 dm_down()
 {

@@ -164,7 +164,7 @@ static void passes(char **arg)
 	}
 }
 
-/* ---- hot FILE SCAN-FILE SEED SHARE SET WARM READS ---- */
+/* ---- hot FILE SCAN-FILE SEED SHARE SET READS TIMES ---- */
 
 /* Share percent of the reads of the hot file go to its first set percent */
 static void pick_hot(struct file *file, uint64_t share, uint64_t set, uint64_t *random)
@@ -182,39 +182,42 @@ static void pick_hot(struct file *file, uint64_t share, uint64_t set, uint64_t *
 	}
 }
 
+/* As many reads of the one as of the other */
 static void hot_and_scan(char **arg)
 {
-	uint64_t share = parse_number(arg[3]), set = parse_number(arg[4]);
-	uint64_t warm = parse_number(arg[5]), reads = parse_number(arg[6]);
-	uint64_t seed = parse_number(arg[2]), missed0 = 0;
+	uint64_t seed = parse_number(arg[2]), share = parse_number(arg[3]);
+	uint64_t set = parse_number(arg[4]), reads = parse_number(arg[5]) / BATCH * BATCH;
+	uint64_t times = parse_number(arg[6]), missed_before = missed();
 	struct file hot = file_open(arg[0], seed), scan = file_open(arg[1], seed + 1);
-	uint64_t random = seed, next = 0, done, i;
-	struct mark before = { 0 }, after;
+	struct mark before = mark(), after;
+	uint64_t random = seed, next = 0, i;
 
-	if (warm + reads > scan.pages) {
+	if (reads * times > scan.pages) {
 		fprintf(stderr, "cacheload: %s is too small: the scan would come round\n", arg[1]);
 		exit(EXIT_SETUP);
 	}
 	if (posix_fadvise(hot.fd, 0, 0, POSIX_FADV_RANDOM))
 		die("POSIX_FADV_RANDOM");
-	for (done = 0; done + BATCH <= warm + reads; done += BATCH) {
-		if (done <= warm && done + BATCH > warm) {
-			file_reset(&hot);
-			file_reset(&scan);
-			missed0 = missed();
-			before = mark();
-		}
+	while (next < reads * times) {
 		pick_hot(&hot, share, set, &random);
 		read_batch(&hot, BATCH);
 		for (i = 0; i < BATCH; i++)
 			scan.at[i] = next++;
 		read_batch(&scan, BATCH);
+		if (next % reads)
+			continue;
+		after = mark();
+		printf("reads %" PRIu64 " %" PRIu64 " scan %" PRIu64 " %" PRIu64, hot.reads, hot.ns,
+		       scan.reads, scan.ns);
+		printf(" missed %" PRIu64 " sectors %" PRIu64 " hits %" PRIu64 "\n",
+		       missed() - missed_before, after.sectors - before.sectors,
+		       after.hits - before.hits);
+		fflush(stdout);
+		missed_before = missed();
+		before = after;
+		file_reset(&hot);
+		file_reset(&scan);
 	}
-	after = mark();
-	printf("reads %" PRIu64 " %" PRIu64 " scan %" PRIu64 " %" PRIu64, hot.reads, hot.ns,
-	       scan.reads, scan.ns);
-	printf(" missed %" PRIu64 " sectors %" PRIu64 " hits %" PRIu64 "\n", missed() - missed0,
-	       after.sectors - before.sectors, after.hits - before.hits);
 }
 
 /* ---- ballast MIB ---- */
@@ -240,7 +243,7 @@ static const struct {
 } modes[] = {
 	{ "fill", 3, fill, "FILE MIB SEED" },
 	{ "passes", 4, passes, "FILE SEED PASSES RANDOM-PASSES" },
-	{ "hot", 7, hot_and_scan, "FILE SCAN-FILE SEED SHARE SET WARM READS" },
+	{ "hot", 7, hot_and_scan, "FILE SCAN-FILE SEED SHARE SET READS TIMES" },
 	{ "ballast", 1, ballast, "MIB" },
 };
 
