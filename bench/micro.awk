@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Turns the lines of micro-guest into JSON (format=json), a Markdown table (table) or data for a chart (chart).
+# Turns the lines of micro-guest and cache-micro-guest into JSON (format=json), a Markdown table (table) or data for a chart (chart).
 # Needs stats.awk.
 
 $1 == "row" {
@@ -76,7 +76,7 @@ function table(	r, p, k, base, v)
 function chart(	n, i, p, show)
 {
 	chart_head()
-	n = split("out in-read-seq in-free-seq swapoff", show, " ")
+	n = split(about["chart"], show, " ")
 	for (i = 1; i <= n; i++) {
 		printf "\"%s\"", wrap(row_title[show[i]])
 		for (p = 1; p <= nr_peers; p++)

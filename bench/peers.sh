@@ -70,8 +70,8 @@ peers_down()
 
 make_swap() { mkswap "$DEV" >/dev/null; }
 
-# A namespace by name, bound by hand: the drivers would take all there are
-peer_nd_pmem()
+# A namespace by name as a block device: sets DEV. By hand: the driver would take all there are.
+pmem_disk()
 {
 	echo 0 >/sys/bus/nd/drivers_autoprobe
 	modprobe nd_pmem
@@ -79,6 +79,11 @@ peer_nd_pmem()
 	[[ -e /sys/bus/nd/devices/$1/driver ]] || echo "$1" >/sys/bus/nd/drivers/nd_pmem/bind
 	set -- /sys/bus/nd/devices/"$1"/block/*
 	DEV=/dev/${1##*/}
+}
+
+peer_nd_pmem()
+{
+	pmem_disk "$1"
 	make_swap
 }
 

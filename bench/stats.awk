@@ -113,7 +113,25 @@ function colour(peer)
 		return "#80b1d3"
 	if (peer == "zram-lz4")
 		return "#fdb462"
-	return peer == "zram-zstd" ? "#e6550d" : "#000000"
+	if (peer == "zram-zstd")
+		return "#e6550d"
+	if (peer == "none" || peer == "dram")
+		return "#7f7f7f"
+	if (peer == "more-dram")
+		return "#bdbdbd"
+	if (peer == "bcache")
+		return "#fdb462"
+	if (peer == "dm-cache")
+		return "#e6550d"
+	if (peer == "hooked" || peer == "cachex-off")
+		return "#b2df8a"
+	if (peer == "cachex")
+		return "#238b45"
+	if (peer == "cachex-all")
+		return "#74c476"
+	if (peer == "far")
+		return "#80b1d3"
+	return peer == "far-demotion" ? "#1f78b4" : "#000000"
 }
 
 # First the colours, then the titles, then a line for each group: median, least and most of each peer

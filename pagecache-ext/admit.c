@@ -7,6 +7,7 @@
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "cachex.h"
@@ -19,14 +20,38 @@
  * struct memory - a ghost that can be replaced
  * @ghost: the ghost
  * @pages: how many evictions it was made for
+ * @sweep: clears what is too old
  */
 struct memory {
 	struct ghost ghost;
 	unsigned long pages;
+	struct work_struct sweep;
 };
 
 int cx_admission = CX_ADMIT_REUSE;
 static struct memory __rcu *memory;
+
+static void give_way(void)
+{
+	cond_resched();
+}
+
+static void sweep_work(struct work_struct *work)
+{
+	struct memory *m = container_of(work, struct memory, sweep);
+
+	ghost_sweep(&m->ghost, give_way);
+}
+
+/* Nobody finds it any more. */
+static void forget(struct memory *old)
+{
+	if (!old)
+		return;
+	cancel_work_sync(&old->sweep);
+	ghost_destroy(&old->ghost);
+	kfree(old);
+}
 
 /**
  * cx_admit_resize() - remember as much as can matter
@@ -48,6 +73,7 @@ void cx_admit_resize(unsigned long pool_pages)
 	if (!new)
 		return;
 	new->pages = pages;
+	INIT_WORK(&new->sweep, sweep_work);
 	if (ghost_init(&new->ghost, pages,
 		       (totalram_pages() << PAGE_SHIFT) / GHOST_FRACTION,
 		       NUMA_NO_NODE)) {
@@ -57,9 +83,7 @@ void cx_admit_resize(unsigned long pool_pages)
 	}
 	rcu_assign_pointer(memory, new);
 	synchronize_rcu();
-	if (old)
-		ghost_destroy(&old->ghost);
-	kfree(old);
+	forget(old);
 }
 
 /**
@@ -72,9 +96,7 @@ void cx_admit_exit(void)
 	struct memory *old = rcu_dereference_protected(memory, true);
 
 	RCU_INIT_POINTER(memory, NULL);
-	if (old)
-		ghost_destroy(&old->ghost);
-	kfree(old);
+	forget(old);
 }
 
 /* By number, not by address: the inode may be gone from memory and come back. */
@@ -85,6 +107,15 @@ static u64 key_of(const struct folio *folio)
 		   inode->i_rdev;
 
 	return file * 0xd6e8feb86659fd93ULL + folio->index;
+}
+
+static bool seen(struct memory *m, const struct folio *folio)
+{
+	bool yes = ghost_seen(&m->ghost, key_of(folio));
+
+	if (unlikely(ghost_due(&m->ghost)))
+		queue_work(cx_wq, &m->sweep);
+	return yes;
 }
 
 /**
@@ -98,5 +129,5 @@ bool cx_reused(const struct folio *folio)
 {
 	struct memory *m = rcu_dereference_sched(memory);
 
-	return m && ghost_seen(&m->ghost, key_of(folio));
+	return m && seen(m, folio);
 }

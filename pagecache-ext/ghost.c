@@ -16,8 +16,9 @@
  * 8 bits say who, 8 bits say when. A wrong answer only costs time, so there are no
  * locks: an update may get lost, and strangers may look alike once in 64 times.
  *
- * Time goes round after 256 units; the horizon is half of that. What is older
- * looks new again then; but by that time it has been overwritten, mostly.
+ * Time goes round after 256 units; the horizon is half of that. What is older would
+ * look new again then, so it is swept out before: from time to time, as going through
+ * the table isn't for those who evict.
  */
 
 #include <linux/compiler.h>
@@ -57,6 +58,7 @@ int ghost_init(struct ghost *ghost, unsigned long pages, unsigned long max_bytes
 	ghost->tick = max(pages / HORIZON, 1UL);
 	/* An entry of time 0 and tag 0 would be an empty one, but no tag is 0. */
 	ghost->clock = 0;
+	ghost->swept = 0;
 	ghost->buckets = vzalloc_node(sizeof(u64) << bits, nid);
 	return ghost->buckets ? 0 : -ENOMEM;
 }
@@ -130,4 +132,38 @@ bool ghost_seen(struct ghost *ghost, u64 key)
 	WRITE_ONCE(*bucket, word);
 	WRITE_ONCE(ghost->clock, READ_ONCE(ghost->clock) + 1);
 	return false;
+}
+
+/**
+ * ghost_sweep() - clear what is older than the horizon
+ * @ghost: the ghost
+ * @pause: called now and then
+ *
+ * Due each GHOST_SWEEP units of time, see ghost_due(). It may be late by half a horizon.
+ *
+ * Context: process context, while others may use the ghost; one at a time.
+ */
+void ghost_sweep(struct ghost *ghost, void (*pause)(void))
+{
+	unsigned long i, nr = 1UL << (64 - ghost->shift);
+	u8 now = READ_ONCE(ghost->clock) / ghost->tick;
+	u64 word, old;
+	int way, age;
+
+	WRITE_ONCE(ghost->swept, now);
+	for (i = 0; i < nr; i++) {
+		old = READ_ONCE(ghost->buckets[i]);
+		word = old;
+		now = READ_ONCE(ghost->clock) / ghost->tick;
+		for (way = 0; way < GHOST_WAYS; way++) {
+			age = (u8)(now - (u8)(word >> (way * WAY_BITS + 8)));
+			if (age > HORIZON && age < FUTURE)
+				word &= ~(0xffffULL << way * WAY_BITS);
+		}
+		/* Whoever has just added something would lose it, which is rare, and no harm. */
+		if (word != old)
+			WRITE_ONCE(ghost->buckets[i], word);
+		if (i % 1024 == 1023)
+			pause();
+	}
 }

@@ -99,10 +99,15 @@ qemu_command()
 		else
 			qemu+=(-object "memory-backend-ram,id=nv$slots,size=${s}M")
 		fi
-		qemu+=(-device "nvdimm,id=nvdimm$slots,memdev=nv$slots")
+		qemu+=(-device "nvdimm,id=nvdimm$slots,memdev=nv$slots${opt_numa:+,node=$((slots + 1))}")
 		slots=$((slots + 1)) extra=$((extra + s + 1024))
+		[[ -z $opt_numa ]] || qemu+=(-numa "node,nodeid=$slots")
 	done
 	mem=$((mem + legacy))
+	if [[ -n $opt_numa ]]; then
+		qemu+=(-object "memory-backend-ram,id=ram,size=${mem}M"
+			-numa "node,nodeid=0,memdev=ram,cpus=0-$((opt_cpus - 1))")
+	fi
 	if (( slots )); then
 		machine+=,nvdimm=on
 		qemu+=(-m "${mem}M,slots=$slots,maxmem=$((mem + extra))M")

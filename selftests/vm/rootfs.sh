@@ -5,7 +5,7 @@
 GUEST_PACKAGES=(
 	bash coreutils findutils gawk grep kmod mount procps sed tar util-linux
 	btrfs-progs cryptsetup-bin dmsetup dosfstools e2fsprogs fdisk gdisk lvm2 xfsprogs
-	fio ndctl numactl stress-ng trace-cmd
+	bcache-tools daxctl fio ndctl numactl stress-ng trace-cmd
 )
 
 # The host's own apt sources, but only those that offer Debian itself.
