@@ -90,6 +90,7 @@ static ssize_t metadata_bytes_show(struct kobject *kobj,
 			  freemap_bytes(&ns->free) +
 			  PAGE_ALIGN(BITS_TO_LONGS(ns->tier.nr_pages) *
 				     sizeof(long)) +
+			  tier_wipe_bytes(ns) +
 			  atomic_long_read(&ns->metadata_bytes));
 }
 
