@@ -73,7 +73,7 @@ static int memmap_set(const char *val, const struct kernel_param *kp)
 	int policy = sysfs_match_string(memmap_names, val);
 
 	if (policy < 0) {
-		pr_err("memmap=%s: not accepted: expected ram, pmem or auto\n",
+		pr_err("memmap=%.200s: not accepted: expected ram, pmem or auto\n",
 		       val);
 		return -EINVAL;
 	}

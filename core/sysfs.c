@@ -73,7 +73,7 @@ static ssize_t reserve_pages_store(struct kobject *kobj,
 
 	if (kstrtoul(buf, 10, &pages) || pages > ns->tier.nr_pages) {
 		pr_err("%s: reserve_pages: \"%.*s\" not accepted: expected 0 to %lu\n",
-		       ns->tier.name, (int)strcspn(buf, "\n"), buf,
+		       ns->tier.name, pmem_tier_shown(buf), buf,
 		       ns->tier.nr_pages);
 		return -EINVAL;
 	}

@@ -6,7 +6,9 @@
 #define _PMEM_TIER_TIER_H
 
 #include <linux/device.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
 #include <linux/uuid.h>
 
@@ -138,6 +140,17 @@ s64 pmem_tier_cached_hits(struct pmem_tier *tier);
 int pmem_tier_long_pin_enable(struct pmem_tier_feature *feature);
 void pmem_tier_unlent(struct pmem_tier *tier, struct page *page);
 void pmem_tier_account_metadata(struct pmem_tier *tier, long bytes);
+
+/**
+ * pmem_tier_shown() - how much of a value that isn't accepted a message shows
+ * @buf: what was written to a file
+ *
+ * Return: characters, for "%.*s": the first line, and not all of that when it is long.
+ */
+static inline int pmem_tier_shown(const char *buf)
+{
+	return min(strcspn(buf, "\n"), 40UL);
+}
 
 /**
  * pmem_tier_index_addr() - kernel address of a page of the pool
