@@ -186,7 +186,7 @@ void tier_cached_page_free(struct tier_ns *ns, struct page *page);
 void tier_tramp_long_pin(void);
 asmlinkage unsigned int tier_hook_long_pin(struct folio *folio);
 void tier_long_pin_wait(void);
-bool tier_cached_poisoned(struct tier_ns *ns, unsigned long index);
+bool tier_poisoned(struct tier_ns *ns, unsigned long index, int flags);
 void tier_long_pin_exit(void);
 
 /* tiers.c */
@@ -195,6 +195,7 @@ int tier_publish(struct tier_ns *ns);
 int tier_quiesce(struct device *dev);
 void tier_withdraw(struct tier_ns *ns);
 void tier_client_page_free(struct tier_ns *ns, struct page *page);
+bool tier_client_poisoned(struct tier_ns *ns, unsigned long index, int flags);
 
 /* features.c */
 struct pmem_tier_feature;

@@ -169,7 +169,7 @@ bool cx_drop(struct cx_tier *ct, unsigned long index, enum cx_how how);
 bool cx_drop_if_small(struct cx_tier *ct, unsigned long index,
 		      unsigned long pages);
 bool cx_drop_wait(struct cx_tier *ct, unsigned long index);
-bool cx_poisoned(struct pmem_tier *tier, unsigned long index);
+bool cx_poisoned(struct pmem_tier *tier, unsigned long index, int flags);
 unsigned int cx_long_pin(struct pmem_tier *tier, struct folio *folio);
 
 /* reclaim.c */

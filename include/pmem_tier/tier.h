@@ -89,8 +89,9 @@ struct pmem_tier {
  * @long_pin: somebody wants to pin a lent page for long, which device memory can't be:
  *	move it away, and drop the caller's reference to it in any case. May sleep.
  *	0: it is gone from where it was, the caller looks again; 1: it can't be pinned
- * @poisoned: for the page cache: a lent page has failed (and is marked bad): get rid of it.
- *	May sleep. Returns true when nobody can come across it any more.
+ * @poisoned: a lent page has failed (and is marked bad): get rid of it. Flags are those of
+ *	memory_failure(). A page of swap comes with a reference, which goes in any case. May
+ *	sleep. Returns true when nobody can come across the page any more.
  * @give_back: for the page cache: swap needs a page, now: free one. Any context but
  *	interrupts, under RCU; must not sleep. Returns false when there is none.
  * @low: for the page cache: few pages are free beyond the reserve, or fewer than that. Any
@@ -106,7 +107,7 @@ struct pmem_tier_client {
 	void (*remove)(struct pmem_tier *tier);
 	void (*page_free)(struct pmem_tier *tier, struct page *page);
 	unsigned int (*long_pin)(struct pmem_tier *tier, struct folio *folio);
-	bool (*poisoned)(struct pmem_tier *tier, unsigned long index);
+	bool (*poisoned)(struct pmem_tier *tier, unsigned long index, int flags);
 	bool (*give_back)(struct pmem_tier *tier);
 	void (*low)(struct pmem_tier *tier);
 };
