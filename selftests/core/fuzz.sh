@@ -68,7 +68,7 @@ fuzz_load()
 
 	file=$(modinfo -n "$1")
 	[[ $1 == pmem_tier ]] || modprobe pmem_tier
-	"$PROGS/fuzz" load "$SEED" "$((INPUTS / 10))" "$file" "$2"
+	"$PROGS/fuzz" load "$SEED" "$((INPUTS / 20))" "$file" "$2"
 }
 
 # fuzz_bio SIZE: of the device
