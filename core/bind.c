@@ -10,7 +10,6 @@
 
 #include <linux/device.h>
 #include <linux/mutex.h>
-#include <linux/slab.h>
 #include <linux/string.h>
 
 #include "core.h"
@@ -39,15 +38,12 @@ bool tier_bind_requested(const struct device *dev)
 static struct device *find_namespace(const struct device_driver *drv,
 				     const char *buf)
 {
-	struct device *dev;
-	char *copy;
+	char name[32];
 
-	copy = kstrdup(buf, GFP_KERNEL);
-	if (!copy)
+	/* Names of namespaces are short. */
+	if (strscpy(name, skip_spaces(buf)) < 0)
 		return NULL;
-	dev = bus_find_device_by_name(drv->bus, NULL, strim(copy));
-	kfree(copy);
-	return dev;
+	return bus_find_device_by_name(drv->bus, NULL, strim(name));
 }
 
 static ssize_t bind_store(struct device_driver *drv, const char *buf,

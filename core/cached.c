@@ -152,6 +152,7 @@ void tier_cached_page_free(struct tier_ns *ns, struct page *page)
 	page->memcg_data = root_memcg();
 	lruvec_stat_mod_folio(folio, NR_FILE_PAGES, 1);
 	page->memcg_data = 0;
-	page->flags &= ~PAGE_FLAGS_CHECK_AT_PREP | (1UL << PG_reserved);
+	page->flags &= ~(PAGE_FLAGS_CHECK_AT_PREP | __PG_HWPOISON) |
+		       (1UL << PG_reserved);
 	pmem_tier_free(&ns->tier, index, PMEM_TIER_CACHE);
 }

@@ -31,6 +31,7 @@ static int tier_set_up(struct tier_ns *ns)
 	err = tier_badblocks_apply(ns);
 	if (err)
 		goto out_range;
+	tier_wipe_before_use(ns);
 	tier_header_open(ns);
 	err = tier_sysfs_add(ns);
 	if (err)
@@ -119,6 +120,7 @@ static void tier_remove(struct device *dev)
 
 	tier_withdraw(ns);
 	tier_sysfs_del(ns);
+	tier_wipe_after_use(ns);
 	tier_header_close(ns);
 	tier_range_unmap(ns);
 	tier_pool_destroy(ns);

@@ -9,6 +9,7 @@
 #include <linux/memremap.h>
 #include <linux/nd.h>
 #include <linux/percpu.h>
+#include <linux/workqueue.h>
 #include <pmem_tier/tier.h>
 
 #include "freemap.h"
@@ -29,6 +30,21 @@ enum memmap_policy {
 	MEMMAP_PMEM,
 	MEMMAP_AUTO,
 };
+
+/**
+ * enum wipe_policy - when what was in a page is overwritten, see wipe.c
+ * @WIPE_NONE: never
+ * @WIPE_RELEASE: when the namespace is given back
+ * @WIPE_FREE: when the page is free
+ */
+enum wipe_policy {
+	WIPE_NONE,
+	WIPE_RELEASE,
+	WIPE_FREE,
+};
+
+/* Whether pages were handed out is noted for so many at a time (2 MiB). */
+#define WIPE_CHUNK_SHIFT	9
 
 /**
  * struct tier_counts - what is counted, per CPU: only sums over CPUs mean something
@@ -55,6 +71,11 @@ struct tier_counts {
  * @memmap_bytes: DRAM they take
  * @free: which pages of the pool are free
  * @cached: a bit for each page, set while the page cache has it
+ * @wipe: when pages are wiped
+ * @has_data: somebody's data may be in the pool, not wiped; for the header
+ * @handed_out: a bit for each chunk of pages, set once one of them was taken
+ * @freed: WIPE_FREE: a bit for each page, set while it waits for being wiped
+ * @wipe_work: wipes those
  * @cursor: per CPU, where the next search for a free page begins
  * @counts: pages in use
  * @pool_ready: @free and @counts may be used; set once, read by whoever comes
@@ -79,6 +100,11 @@ struct tier_ns {
 	unsigned long memmap_bytes;
 	struct freemap free;
 	unsigned long *cached;
+	enum wipe_policy wipe;
+	bool has_data;
+	unsigned long *handed_out;
+	unsigned long *freed;
+	struct work_struct wipe_work;
 	unsigned long __percpu *cursor;
 	struct tier_counts __percpu *counts;
 	bool pool_ready;
@@ -110,6 +136,7 @@ extern bool tier_force;
 bool tier_param_claims(const char *name);
 bool tier_param_claims_by_name(const char *name);
 enum memmap_policy tier_param_memmap(void);
+enum wipe_policy tier_param_wipe(void);
 const char *tier_memmap_name(enum memmap_policy policy);
 void tier_param_report_unclaimed(const struct bus_type *bus);
 
@@ -146,6 +173,15 @@ unsigned long tier_pool_lent(struct tier_ns *ns);
 bool tier_pool_idle(struct tier_ns *ns);
 void tier_pool_mark_bad(struct tier_ns *ns, u64 offset, u64 bytes);
 
+/* wipe.c */
+int tier_wipe_init(struct tier_ns *ns);
+void tier_wipe_destroy(struct tier_ns *ns);
+unsigned long tier_wipe_bytes(const struct tier_ns *ns);
+void tier_wipe_later(struct tier_ns *ns, unsigned long index);
+long tier_wipe_take(struct tier_ns *ns);
+void tier_wipe_before_use(struct tier_ns *ns);
+void tier_wipe_after_use(struct tier_ns *ns);
+
 /* page.c */
 extern const struct dev_pagemap_ops tier_pagemap_ops;
 
@@ -156,7 +192,7 @@ void tier_cached_page_free(struct tier_ns *ns, struct page *page);
 void tier_tramp_long_pin(void);
 asmlinkage unsigned int tier_hook_long_pin(struct folio *folio);
 void tier_long_pin_wait(void);
-bool tier_cached_poisoned(struct tier_ns *ns, unsigned long index);
+bool tier_poisoned(struct tier_ns *ns, unsigned long index, int flags);
 void tier_long_pin_exit(void);
 
 /* tiers.c */
@@ -165,6 +201,7 @@ int tier_publish(struct tier_ns *ns);
 int tier_quiesce(struct device *dev);
 void tier_withdraw(struct tier_ns *ns);
 void tier_client_page_free(struct tier_ns *ns, struct page *page);
+bool tier_client_poisoned(struct tier_ns *ns, unsigned long index, int flags);
 
 /* features.c */
 struct pmem_tier_feature;

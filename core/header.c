@@ -19,12 +19,15 @@
 /* The pool was not released: what it holds belonged to somebody. */
 #define HEADER_IN_USE	BIT(0)
 
+/* The pool may hold what somebody wrote to it: it wasn't wiped since. */
+#define HEADER_HAS_DATA	BIT(1)
+
 /**
  * struct tier_header - first page of a namespace that was ever claimed
  * @magic: HEADER_MAGIC
  * @uuid: identity of the pool, made when the namespace was first claimed
  * @version: HEADER_VERSION
- * @flags: HEADER_IN_USE
+ * @flags: HEADER_IN_USE, HEADER_HAS_DATA
  * @bytes: size of the namespace
  * @padding: zero
  * @crc: CRC-32 of all that stands before it
@@ -97,7 +100,7 @@ static int refuse_foreign(struct tier_ns *ns, const u8 *head, const u8 *tail)
  * @ns: the tier, with phys and size set; nothing of it is mapped yet
  *
  * Reads both guard areas and writes nothing. Sets the tier's uuid: the one in
- * the header on the media, else a new one.
+ * the header on the media, else a new one. Sets has_data.
  *
  * Context: process context, may sleep.
  * Return: 0; -EEXIST when it carries a signature and force isn't set; -EIO when
@@ -131,6 +134,8 @@ int tier_header_check(struct tier_ns *ns)
 	h = (const struct tier_header *)head;
 	if (header_valid(h)) {
 		import_uuid(&ns->tier.uuid, h->uuid);
+		ns->has_data = le32_to_cpu(h->flags) &
+			       (HEADER_IN_USE | HEADER_HAS_DATA);
 		if (le32_to_cpu(h->flags) & HEADER_IN_USE)
 			pr_info("%s: pool %pUb was not released before; its old content is ignored\n",
 				ns->tier.name, &ns->tier.uuid);
@@ -188,7 +193,7 @@ void tier_header_open(struct tier_ns *ns)
 	memset(guard_addr(ns, ns->size - GUARD_BYTES), 0, GUARD_BYTES);
 	arch_wb_cache_pmem(guard_addr(ns, 0), GUARD_BYTES);
 	arch_wb_cache_pmem(guard_addr(ns, ns->size - GUARD_BYTES), GUARD_BYTES);
-	header_write(ns, HEADER_IN_USE);
+	header_write(ns, HEADER_IN_USE | HEADER_HAS_DATA);
 }
 
 /**
@@ -199,5 +204,5 @@ void tier_header_open(struct tier_ns *ns)
  */
 void tier_header_close(struct tier_ns *ns)
 {
-	header_write(ns, 0);
+	header_write(ns, ns->has_data ? HEADER_HAS_DATA : 0);
 }

@@ -78,24 +78,22 @@ int pmem_tier_long_pin_enable(struct pmem_tier_feature *feature)
 EXPORT_SYMBOL_GPL(pmem_tier_long_pin_enable);
 
 /**
- * tier_cached_poisoned() - a page of the page cache has failed
+ * tier_poisoned() - a page that may be lent has failed
  * @ns: the tier
  * @index: the page, marked bad
+ * @flags: of memory_failure()
  *
  * Context: process context, may sleep.
  * Return: true when nobody can come across it any more.
  */
-bool tier_cached_poisoned(struct tier_ns *ns, unsigned long index)
+bool tier_poisoned(struct tier_ns *ns, unsigned long index, int flags)
 {
-	struct pmem_tier_client *soft;
-	bool handled = false;
+	bool handled;
 	int idx;
 
 	/* As for long pins: a client that is found stays. */
 	idx = srcu_read_lock(&long_pin_srcu);
-	soft = srcu_dereference(ns->soft, &long_pin_srcu);
-	if (soft)
-		handled = soft->poisoned(&ns->tier, index);
+	handled = tier_client_poisoned(ns, index, flags);
 	srcu_read_unlock(&long_pin_srcu, idx);
 	return handled;
 }

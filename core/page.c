@@ -18,11 +18,12 @@ static struct tier_ns *pgmap_to_ns(struct dev_pagemap *pgmap)
 /*
  * mm leaves its flags on a page; they must not meet the next owner. PG_reserved is
  * what marks device memory for pfn walkers, and zone and node are part of the flags
- * word: they stay.
+ * word: they stay. Which pages are bad the pool knows by itself.
  */
 static void forget(struct page *page)
 {
-	page->flags &= ~PAGE_FLAGS_CHECK_AT_PREP | (1UL << PG_reserved);
+	page->flags &= ~(PAGE_FLAGS_CHECK_AT_PREP | __PG_HWPOISON) |
+		       (1UL << PG_reserved);
 }
 
 /**
@@ -79,35 +80,30 @@ out:
 	this_cpu_dec(ns->counts->lent);
 }
 
-static bool is_handled(struct tier_ns *ns, unsigned long pfn)
-{
-	unsigned long index = pfn - ns->tier.first_pfn;
-
-	/* In the guard areas and the memory map nothing is lent. */
-	return index < ns->tier.nr_pages &&
-	       pmem_tier_index_cached(&ns->tier, index) &&
-	       tier_cached_poisoned(ns, index);
-}
-
 /*
  * mm learned of an uncorrectable error. A page that isn't lent is nobody's in mm's
- * eyes: marking it is all there is to do, the client sees the mark when it reads.
- * A page of the page cache goes, and comes back from the disk. For a lent page that
- * isn't handled: -EOPNOTSUPP would have mm take anon_vma for an address_space.
+ * eyes: marking it is all there is to do, the client sees the mark when it reads. One that is
+ * lent is for the client to take away from those who have it. Where it can't:
+ * -EOPNOTSUPP would have mm take anon_vma for an address_space.
  */
 static int tier_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 			       unsigned long nr_pages, int mf_flags)
 {
 	struct tier_ns *ns = pgmap_to_ns(pgmap);
-	bool lent = false;
+	bool left = false;
 	unsigned long i;
 
 	tier_pool_mark_bad(ns, PFN_PHYS(pfn) - ns->phys,
 			   (u64)nr_pages << PAGE_SHIFT);
-	for (i = 0; i < nr_pages; i++)
-		lent |= page_count(pfn_to_page(pfn + i)) &&
-			!is_handled(ns, pfn + i);
-	return lent ? -ENXIO : 0;
+	for (i = 0; i < nr_pages; i++) {
+		unsigned long index = pfn + i - ns->tier.first_pfn;
+
+		/* In the guard areas and the memory map nothing is lent. */
+		if (index < ns->tier.nr_pages &&
+		    page_count(pfn_to_page(pfn + i)))
+			left |= !tier_poisoned(ns, index, mf_flags);
+	}
+	return left ? -ENXIO : 0;
 }
 
 const struct dev_pagemap_ops tier_pagemap_ops = {

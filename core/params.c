@@ -73,7 +73,7 @@ static int memmap_set(const char *val, const struct kernel_param *kp)
 	int policy = sysfs_match_string(memmap_names, val);
 
 	if (policy < 0) {
-		pr_err("memmap=%s: not accepted: expected ram, pmem or auto\n",
+		pr_err("memmap=%.200s: not accepted: expected ram, pmem or auto\n",
 		       val);
 		return -EINVAL;
 	}
@@ -102,6 +102,50 @@ MODULE_PARM_DESC(memmap,
 enum memmap_policy tier_param_memmap(void)
 {
 	return memmap;
+}
+
+static const char * const wipe_names[] = {
+	[WIPE_NONE] = "none",
+	[WIPE_RELEASE] = "release",
+	[WIPE_FREE] = "free",
+};
+
+static int wipe = WIPE_RELEASE;
+
+static int wipe_set(const char *val, const struct kernel_param *kp)
+{
+	int policy = sysfs_match_string(wipe_names, val);
+
+	if (policy < 0) {
+		pr_err("wipe=%.200s: not accepted: expected none, release or free\n",
+		       val);
+		return -EINVAL;
+	}
+	wipe = policy;
+	return 0;
+}
+
+static int wipe_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%s\n", wipe_names[wipe]);
+}
+
+static const struct kernel_param_ops wipe_ops = {
+	.set = wipe_set,
+	.get = wipe_get,
+};
+module_param_cb(wipe, &wipe_ops, NULL, 0444);
+MODULE_PARM_DESC(wipe,
+		 "When what was in a page is overwritten: none, release (of the namespace; after a crash before it is used again) or free (default: release)");
+
+/**
+ * tier_param_wipe() - the operator's wipe policy
+ *
+ * Return: the policy.
+ */
+enum wipe_policy tier_param_wipe(void)
+{
+	return wipe;
 }
 
 /**

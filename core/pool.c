@@ -58,9 +58,15 @@ int tier_pool_init(struct tier_ns *ns)
 	if (!ns->counts)
 		goto out_cursor;
 
+	err = tier_wipe_init(ns);
+	if (err)
+		goto out_counts;
+
 	ns->reserve_pages = ns->tier.nr_pages / RESERVE_FRACTION;
 	return 0;
 
+out_counts:
+	free_percpu(ns->counts);
 out_cursor:
 	free_percpu(ns->cursor);
 out_cached:
@@ -78,6 +84,7 @@ out_map:
  */
 void tier_pool_destroy(struct tier_ns *ns)
 {
+	tier_wipe_destroy(ns);
 	free_percpu(ns->counts);
 	free_percpu(ns->cursor);
 	vfree(ns->cached);
@@ -181,7 +188,11 @@ void tier_pool_mark_bad(struct tier_ns *ns, u64 offset, u64 bytes)
 /* Another CPU's cursor after a migration is as good: it is a hint. */
 static __always_inline long get_free(struct tier_ns *ns)
 {
-	return freemap_get(&ns->free, raw_cpu_ptr(ns->cursor), 0);
+	long index = freemap_get(&ns->free, raw_cpu_ptr(ns->cursor), 0);
+
+	if (unlikely(index < 0) && ns->wipe == WIPE_FREE)
+		index = tier_wipe_take(ns);
+	return index;
 }
 
 /* Few pages are free beyond the reserve, or swap has eaten into it. */
@@ -277,8 +288,13 @@ long pmem_tier_alloc(struct pmem_tier *tier, enum pmem_tier_user user)
 	struct tier_ns *ns = to_tier_ns(tier);
 	long index = user == PMEM_TIER_SWAP ? alloc_hard(ns) : alloc_soft(ns);
 
-	if (index >= 0)
+	if (index >= 0) {
 		this_cpu_inc(ns->counts->used[user]);
+		/* Once it is set it stays. */
+		if (unlikely(!test_bit(index >> WIPE_CHUNK_SHIFT,
+				       ns->handed_out)))
+			set_bit(index >> WIPE_CHUNK_SHIFT, ns->handed_out);
+	}
 	return index;
 }
 EXPORT_SYMBOL_GPL(pmem_tier_alloc);
@@ -299,7 +315,10 @@ void pmem_tier_free(struct pmem_tier *tier, unsigned long index,
 	this_cpu_dec(ns->counts->used[user]);
 	if (user != PMEM_TIER_SWAP)
 		clear_bit(index, ns->cached);
-	freemap_put(&ns->free, index);
+	if (unlikely(ns->wipe == WIPE_FREE))
+		tier_wipe_later(ns, index);
+	else
+		freemap_put(&ns->free, index);
 }
 EXPORT_SYMBOL_GPL(pmem_tier_free);
 

@@ -73,7 +73,7 @@ static ssize_t reserve_pages_store(struct kobject *kobj,
 
 	if (kstrtoul(buf, 10, &pages) || pages > ns->tier.nr_pages) {
 		pr_err("%s: reserve_pages: \"%.*s\" not accepted: expected 0 to %lu\n",
-		       ns->tier.name, (int)strcspn(buf, "\n"), buf,
+		       ns->tier.name, pmem_tier_shown(buf), buf,
 		       ns->tier.nr_pages);
 		return -EINVAL;
 	}
@@ -90,6 +90,7 @@ static ssize_t metadata_bytes_show(struct kobject *kobj,
 			  freemap_bytes(&ns->free) +
 			  PAGE_ALIGN(BITS_TO_LONGS(ns->tier.nr_pages) *
 				     sizeof(long)) +
+			  tier_wipe_bytes(ns) +
 			  atomic_long_read(&ns->metadata_bytes));
 }
 

@@ -235,6 +235,34 @@ unsigned int tier_client_long_pin(struct tier_ns *ns, struct folio *folio)
 }
 
 /**
+ * tier_client_poisoned() - have a client get rid of a page that has failed
+ * @ns: the tier
+ * @index: the page, marked bad
+ * @flags: of memory_failure()
+ *
+ * Context: process context, may sleep; under long_pin_srcu, so a client that is found
+ * stays.
+ * Return: true when nobody can come across it any more.
+ */
+bool tier_client_poisoned(struct tier_ns *ns, unsigned long index, int flags)
+{
+	struct page *page = pmem_tier_index_page(&ns->tier, index);
+	struct pmem_tier_client *client;
+
+	/* It is nobody's, in mm's eyes. */
+	if (!folio_try_get(page_folio(page)))
+		return true;
+	/* The reference keeps the page what it is, and a page of swap its client. */
+	if (!pmem_tier_index_cached(&ns->tier, index)) {
+		client = clients_by_user[PMEM_TIER_SWAP];
+		return client->poisoned(&ns->tier, index, flags);
+	}
+	put_page(page);
+	client = rcu_access_pointer(ns->soft);
+	return client && client->poisoned(&ns->tier, index, flags);
+}
+
+/**
  * pmem_tier_idle() - a client's use of some tier has ended
  *
  * Wakes a removal that waits for it. For a client that refused quiesce().

@@ -209,7 +209,7 @@ bool cx_drop_if_small(struct cx_tier *ct, unsigned long index,
 		      unsigned long pages);
 bool cx_drop_wait(struct cx_tier *ct, unsigned long index);
 void cx_drop_cpu_refs(void);
-bool cx_poisoned(struct pmem_tier *tier, unsigned long index);
+bool cx_poisoned(struct pmem_tier *tier, unsigned long index, int flags);
 unsigned int cx_long_pin(struct pmem_tier *tier, struct folio *folio);
 
 /* reclaim.c */

@@ -360,13 +360,14 @@ static bool lose(struct folio *folio)
  * cx_poisoned() - a page has failed
  * @tier: its tier
  * @index: the page; it is marked bad and won't be used again
+ * @flags: of memory_failure()
  *
  * One that is clean goes, and comes back from the disk when somebody looks.
  *
  * Context: process context, may sleep.
  * Return: true when nobody can come across it any more.
  */
-bool cx_poisoned(struct pmem_tier *tier, unsigned long index)
+bool cx_poisoned(struct pmem_tier *tier, unsigned long index, int flags)
 {
 	struct cx_tier *ct = tier->priv[PMEM_TIER_CACHE];
 	struct folio *folio = cx_get(ct, index, true);

@@ -13,8 +13,26 @@
 
 #include "cachex.h"
 
+/* What param_set_charp() takes; it answers ENOSPC where everybody else says EINVAL. */
+#define PARAM_MAX	1024
+
 static char *targets;
-module_param(targets, charp, 0444);
+
+static int targets_set(const char *val, const struct kernel_param *kp)
+{
+	if (strlen(val) <= PARAM_MAX)
+		return param_set_charp(val, kp);
+	pr_err("targets=%.200s: not accepted: expected at most %d characters\n",
+	       val, PARAM_MAX);
+	return -EINVAL;
+}
+
+static const struct kernel_param_ops targets_ops = {
+	.set = targets_set,
+	.get = param_get_charp,
+	.free = param_free_charp,
+};
+module_param_cb(targets, &targets_ops, &targets, 0444);
 MODULE_PARM_DESC(targets,
 		 "What takes part from the start, see the file targets in sysfs (default: nothing)");
 
@@ -289,6 +307,9 @@ static int __init pmem_cachex_init(void)
 	if (err)
 		goto out_feature;
 	err = targets ? cx_targets_set(targets) : 0;
+	/* A parameter that isn't accepted is one error to modprobe. */
+	if (err == -E2BIG)
+		err = -EINVAL;
 	if (err)
 		goto out_sysfs;
 	err = pmem_tier_register_client(&client);

@@ -20,12 +20,13 @@ static ssize_t enabled_show(struct kobject *kobj, struct kobj_attribute *attr,
 static ssize_t enabled_store(struct kobject *kobj, struct kobj_attribute *attr,
 			     const char *buf, size_t count)
 {
-	bool on;
+	bool on = sysfs_streq(buf, "1");
 	int err;
 
-	if (kstrtobool(buf, &on)) {
+	/* kstrtobool() looks at the first letter only. */
+	if (!on && !sysfs_streq(buf, "0")) {
 		pr_err("enabled: \"%.*s\" not accepted: expected 0 or 1\n",
-		       (int)strcspn(buf, "\n"), buf);
+		       pmem_tier_shown(buf), buf);
 		return -EINVAL;
 	}
 	err = on ? cx_enable() : cx_disable();
@@ -64,7 +65,7 @@ static ssize_t admission_store(struct kobject *kobj,
 
 	if (value < 0) {
 		pr_err("admission: \"%.*s\" not accepted: expected off, reuse or all\n",
-		       (int)strcspn(buf, "\n"), buf);
+		       pmem_tier_shown(buf), buf);
 		return -EINVAL;
 	}
 	WRITE_ONCE(cx_admission, value);
@@ -85,7 +86,7 @@ static ssize_t max_pages_store(struct kobject *kobj,
 
 	if (kstrtoul(buf, 10, &pages)) {
 		pr_err("max_pages: \"%.*s\" not accepted: expected a number, 0 for no limit\n",
-		       (int)strcspn(buf, "\n"), buf);
+		       pmem_tier_shown(buf), buf);
 		return -EINVAL;
 	}
 	WRITE_ONCE(cx_max_pages, pages);
@@ -120,7 +121,7 @@ static ssize_t drop_store(struct kobject *kobj, struct kobj_attribute *attr,
 {
 	if (!sysfs_streq(buf, "1")) {
 		pr_err("drop: \"%.*s\" not accepted: expected 1\n",
-		       (int)strcspn(buf, "\n"), buf);
+		       pmem_tier_shown(buf), buf);
 		return -EINVAL;
 	}
 	return cx_drop_all() ?: count;

@@ -196,7 +196,7 @@ int cx_targets_set(const char *buf)
 		if (!*word)
 			continue;
 		if (new->nr == TARGETS_MAX) {
-			pr_err("targets: \"%.40s\" not accepted: expected at most %d\n",
+			pr_err("targets: \"%.40s\" not accepted: expected at most %d words\n",
 			       word, TARGETS_MAX);
 			err = -E2BIG;
 			break;

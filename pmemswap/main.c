@@ -146,6 +146,7 @@ static struct pmem_tier_client client = {
 	.remove = ps_device_remove,
 	.page_free = ps_page_free,
 	.long_pin = ps_long_pin,
+	.poisoned = ps_poisoned,
 };
 
 static int __init pmemswap_init(void)

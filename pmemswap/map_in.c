@@ -347,6 +347,7 @@ int ps_map_in_enable(void)
 	}
 	pmem_tier_feature_on(&ps_map_in_feature);
 	/* Mapping does without. */
+	ps_poison_enable();
 	ps_unlend_enable();
 	ps_promote_enable();
 out:
@@ -363,6 +364,7 @@ void ps_map_in_init(void)
 {
 	pmem_tier_feature_add(&ps_map_in_feature);
 	ps_rmap_init();
+	ps_poison_init();
 	ps_unlend_init();
 	ps_promote_init();
 }
@@ -379,6 +381,7 @@ void ps_map_in_exit(void)
 	disable();
 	ps_promote_exit();
 	ps_unlend_exit();
+	ps_poison_exit();
 	ps_rmap_exit();
 	pmem_tier_feature_del(&ps_map_in_feature);
 }

@@ -248,6 +248,12 @@ int ps_drain_wait(struct pmemswap *ps);
 /* long_pin.c */
 unsigned int ps_long_pin(struct pmem_tier *tier, struct folio *folio);
 
+/* poison.c */
+bool ps_poisoned(struct pmem_tier *tier, unsigned long index, int flags);
+void ps_poison_enable(void);
+void ps_poison_init(void);
+void ps_poison_exit(void);
+
 /* unlend.c */
 int ps_unlend(struct pmemswap *ps);
 void ps_unlend_enable(void);

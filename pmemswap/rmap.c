@@ -58,6 +58,30 @@ static struct anon_vma *lock_anon_vma(struct folio *folio,
 }
 
 /**
+ * ps_rmap_locked() - ps_rmap() for a page that the caller has locked
+ * @folio: the page; the caller has a reference
+ * @fn: what
+ * @arg: for it
+ *
+ * Context: process context, may sleep; ps_rmap_enable() was successful.
+ * Return: true when the page was unlent, and the caller's reference and lock with it.
+ */
+bool ps_rmap_locked(struct folio *folio, ps_rmap_fn fn, void *arg)
+{
+	struct walk walk = { .fn = fn, .arg = arg };
+	struct rmap_walk_control rwc = {
+		.arg = &walk,
+		.rmap_one = walk_vma,
+		/* A folio without an LRU keeps no anon_vma alive by being locked. */
+		.anon_lock = lock_anon_vma,
+	};
+
+	if (folio_test_anon(folio) && folio_mapped(folio))
+		static_call(ps_rmap_walk)(folio, &rwc);
+	return walk.gone;
+}
+
+/**
  * ps_rmap() - do something at each place where a lent page is mapped
  * @page: the page, of the pool
  * @fn: what: the page table entry is mapped and its lock held
@@ -70,21 +94,12 @@ static struct anon_vma *lock_anon_vma(struct folio *folio,
  */
 void ps_rmap(struct page *page, ps_rmap_fn fn, void *arg)
 {
-	struct walk walk = { .fn = fn, .arg = arg };
-	struct rmap_walk_control rwc = {
-		.arg = &walk,
-		.rmap_one = walk_vma,
-		/* A folio without an LRU keeps no anon_vma alive by being locked. */
-		.anon_lock = lock_anon_vma,
-	};
 	struct folio *folio = page_folio(page);
 
 	if (!folio_try_get(folio))
 		return;
 	if (folio_trylock(folio)) {
-		if (folio_test_anon(folio) && folio_mapped(folio))
-			static_call(ps_rmap_walk)(folio, &rwc);
-		if (walk.gone)
+		if (ps_rmap_locked(folio, fn, arg))
 			return;
 		folio_unlock(folio);
 	}

@@ -23,6 +23,7 @@ typedef enum ps_rmap_next (*ps_rmap_fn)(struct page_vma_mapped_walk *mapped,
 					void *arg);
 
 void ps_rmap(struct page *page, ps_rmap_fn fn, void *arg);
+bool ps_rmap_locked(struct folio *folio, ps_rmap_fn fn, void *arg);
 bool ps_rmap_enable(void);
 void ps_rmap_init(void);
 void ps_rmap_exit(void);

@@ -143,7 +143,7 @@ static ssize_t map_faults_store(struct device *dev,
 
 	if (value < 0) {
 		pr_err("%s: map_faults: \"%.*s\" not accepted: expected off, read or all\n",
-		       ps->disk->disk_name, (int)strcspn(buf, "\n"), buf);
+		       ps->disk->disk_name, pmem_tier_shown(buf), buf);
 		return -EINVAL;
 	}
 	if (value != PS_MAP_OFF) {
@@ -177,7 +177,7 @@ static ssize_t fault_around_pages_store(struct device *dev,
 	if (kstrtouint(buf, 10, &pages) || !pages || pages > PTRS_PER_PTE ||
 	    !is_power_of_2(pages)) {
 		pr_err("%s: fault_around_pages: \"%.*s\" not accepted: expected a power of 2 from 1 to %d\n",
-		       ps->disk->disk_name, (int)strcspn(buf, "\n"), buf,
+		       ps->disk->disk_name, pmem_tier_shown(buf), buf,
 		       PTRS_PER_PTE);
 		return -EINVAL;
 	}
@@ -203,7 +203,7 @@ static ssize_t promote_pages_per_second_store(struct device *dev,
 
 	if (kstrtouint(buf, 10, &pages) || pages > PROMOTE_MAX) {
 		pr_err("%s: promote_pages_per_second: \"%.*s\" not accepted: expected 0 to %d\n",
-		       ps->disk->disk_name, (int)strcspn(buf, "\n"), buf,
+		       ps->disk->disk_name, pmem_tier_shown(buf), buf,
 		       PROMOTE_MAX);
 		return -EINVAL;
 	}
@@ -223,7 +223,7 @@ static ssize_t do_when_one(struct device *dev, struct device_attribute *attr,
 	if (!sysfs_streq(buf, "1")) {
 		pr_err("%s: %s: \"%.*s\" not accepted: expected 1\n",
 		       ps->disk->disk_name, attr->attr.name,
-		       (int)strcspn(buf, "\n"), buf);
+		       pmem_tier_shown(buf), buf);
 		return -EINVAL;
 	}
 	err = what(ps);

@@ -6,7 +6,9 @@
 #define _PMEM_TIER_TIER_H
 
 #include <linux/device.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
 #include <linux/uuid.h>
 
@@ -87,8 +89,9 @@ struct pmem_tier {
  * @long_pin: somebody wants to pin a lent page for long, which device memory can't be:
  *	move it away, and drop the caller's reference to it in any case. May sleep.
  *	0: it is gone from where it was, the caller looks again; 1: it can't be pinned
- * @poisoned: for the page cache: a lent page has failed (and is marked bad): get rid of it.
- *	May sleep. Returns true when nobody can come across it any more.
+ * @poisoned: a lent page has failed (and is marked bad): get rid of it. Flags are those of
+ *	memory_failure(). A page of swap comes with a reference, which goes in any case. May
+ *	sleep. Returns true when nobody can come across the page any more.
  * @give_back: for the page cache: swap needs a page, now: free one. Any context but
  *	interrupts, under RCU; must not sleep. Returns false when there is none.
  * @freed: for the page cache: the last reference to a page is gone, it goes back to the pool;
@@ -107,7 +110,7 @@ struct pmem_tier_client {
 	void (*remove)(struct pmem_tier *tier);
 	void (*page_free)(struct pmem_tier *tier, struct page *page);
 	unsigned int (*long_pin)(struct pmem_tier *tier, struct folio *folio);
-	bool (*poisoned)(struct pmem_tier *tier, unsigned long index);
+	bool (*poisoned)(struct pmem_tier *tier, unsigned long index, int flags);
 	bool (*give_back)(struct pmem_tier *tier);
 	void (*freed)(struct pmem_tier *tier, unsigned long index, bool used);
 	void (*low)(struct pmem_tier *tier);
@@ -142,6 +145,17 @@ void *pmem_tier_cached_shadow(struct page *page);
 int pmem_tier_long_pin_enable(struct pmem_tier_feature *feature);
 void pmem_tier_unlent(struct pmem_tier *tier, struct page *page);
 void pmem_tier_account_metadata(struct pmem_tier *tier, long bytes);
+
+/**
+ * pmem_tier_shown() - how much of a value that isn't accepted a message shows
+ * @buf: what was written to a file
+ *
+ * Return: characters, for "%.*s": the first line, and not all of that when it is long.
+ */
+static inline int pmem_tier_shown(const char *buf)
+{
+	return min(strcspn(buf, "\n"), 40UL);
+}
 
 /**
  * pmem_tier_index_addr() - kernel address of a page of the pool

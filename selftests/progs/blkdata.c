@@ -15,6 +15,8 @@
  *                                     numbers of the first 16 unreadable pages
  *   fill DEV FIRST COUNT SEED         random pages until a write fails; prints
  *                                     "WRITTEN ERRNO"; what was written is verified
+ *   find DEV FIRST COUNT SEED         prints how many pages hold a random page of that seed, of
+ *                                     whatever index
  *   sum DEV [FIRST COUNT]             a 64-bit sum of the data
  *   pages DEV                         size in pages
  *
@@ -156,6 +158,27 @@ static int do_fill(uint64_t first, uint64_t count, uint16_t seed)
 	return do_verify(first, i, seed, KIND_RANDOM);
 }
 
+static int do_find(uint64_t first, uint64_t count, uint16_t seed)
+{
+	uint64_t found = 0, i, j, n;
+
+	for (i = 0; i < count; i += n) {
+		n = at_most(count - i);
+		if (pread(fd, buffer, n * PAGE, (off_t)((first + i) * PAGE)) != (ssize_t)(n * PAGE))
+			die("read of page %" PRIu64, first + i);
+		for (j = 0; j < n; j++) {
+			const uint64_t *word = (const uint64_t *)(buffer + j * PAGE);
+
+			/* A word in the middle will do: a page that is there in part is there. */
+			found += word[1] == ((uint64_t)seed << 32 | 1) ||
+				 (word[0] && word[0] < 1ULL << 40 &&
+				  word[300] == page_word(seed, word[0], 1, KIND_RANDOM, 300));
+		}
+	}
+	printf("%" PRIu64 "\n", found);
+	return EXIT_OK;
+}
+
 static int do_sum(uint64_t first, uint64_t count)
 {
 	uint64_t sum = 0, i, n, w;
@@ -176,7 +199,7 @@ static int do_sum(uint64_t first, uint64_t count)
 static int help(void)
 {
 	fputs("blkdata [-b PAGES] [-c] COMMAND DEVICE [FIRST COUNT [SEED [KIND]]]\n"
-	      "commands: write verify zeros survey fill sum pages\n", stderr);
+	      "commands: write verify zeros survey fill find sum pages\n", stderr);
 	return EXIT_SETUP;
 }
 
@@ -228,6 +251,8 @@ int main(int argc, char **argv)
 		return do_survey(first, count, seed, kind);
 	if (!strcmp(cmd, "fill"))
 		return do_fill(first, count, seed);
+	if (!strcmp(cmd, "find"))
+		return do_find(first, count, seed);
 	if (!strcmp(cmd, "sum"))
 		return do_sum(first, count);
 	if (!strcmp(cmd, "pages")) {

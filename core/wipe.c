@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Wiping: what was in the pool doesn't outlive its owner on the media.
+ */
+#define pr_fmt(fmt) "pmem_tier: " fmt
+
+/**
+ * DOC: wiping
+ *
+ * What is in a page of the pool was somebody's memory or file. By the parameter "wipe"
+ *
+ * - WIPE_RELEASE: it is overwritten with zeros when the namespace is given back, as far as
+ *   pages were handed out. That is noted in chunks of pages, so that what it costs
+ *   when a page is taken is a look at one bit, and small pools don't take long;
+ * - WIPE_FREE: each page is overwritten when it is free again, by a work item. Until then it is
+ *   as taken; if no other is free it is wiped on the spot, by who wants a page;
+ * - WIPE_NONE: nothing is.
+ *
+ * The header says that there may be something from before the first page is handed out
+ * until all is wiped. So what a crash (or WIPE_NONE) left is wiped before the pool is used again.
+ *
+ * A page with a media error can't be written, perhaps isn't even mapped: it is left alone.
+ */
+
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/vmalloc.h>
+#include <linux/workqueue.h>
+
+#include "core.h"
+
+static size_t bitmap_bytes(unsigned long bits)
+{
+	return BITS_TO_LONGS(bits) * sizeof(long);
+}
+
+static unsigned long nr_chunks(const struct tier_ns *ns)
+{
+	return DIV_ROUND_UP(ns->tier.nr_pages, 1UL << WIPE_CHUNK_SHIFT);
+}
+
+/* The caller has the page; who makes it others' passes a wmb() before. */
+static void wipe_page(struct tier_ns *ns, unsigned long index)
+{
+	if (!pmem_tier_index_bad(&ns->tier, index))
+		pmem_tier_copy_in(&ns->tier, index,
+				  page_address(ZERO_PAGE(0)));
+}
+
+static void wipe_freed(struct work_struct *work)
+{
+	struct tier_ns *ns = container_of(work, struct tier_ns, wipe_work);
+	unsigned long index;
+
+	for_each_set_bit(index, ns->freed, ns->tier.nr_pages) {
+		/* An allocation may be faster. */
+		if (!test_and_clear_bit(index, ns->freed))
+			continue;
+		wipe_page(ns, index);
+		/* Non-temporal stores before its next owner's. */
+		wmb();
+		freemap_put(&ns->free, index);
+		cond_resched();
+	}
+}
+
+/**
+ * tier_wipe_init() - set up wiping
+ * @ns: the tier, with nr_pages and nid set
+ *
+ * Context: process context, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int tier_wipe_init(struct tier_ns *ns)
+{
+	INIT_WORK(&ns->wipe_work, wipe_freed);
+	ns->wipe = tier_param_wipe();
+	ns->handed_out = vzalloc_node(bitmap_bytes(nr_chunks(ns)),
+				      ns->tier.nid);
+	if (!ns->handed_out)
+		return -ENOMEM;
+	if (ns->wipe != WIPE_FREE)
+		return 0;
+	ns->freed = vzalloc_node(bitmap_bytes(ns->tier.nr_pages), ns->tier.nid);
+	if (!ns->freed) {
+		vfree(ns->handed_out);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/**
+ * tier_wipe_destroy() - undo tier_wipe_init()
+ * @ns: the tier
+ *
+ * Context: process context, may sleep.
+ */
+void tier_wipe_destroy(struct tier_ns *ns)
+{
+	vfree(ns->freed);
+	vfree(ns->handed_out);
+}
+
+/**
+ * tier_wipe_bytes() - memory that wiping takes
+ * @ns: the tier
+ *
+ * Return: bytes of DRAM.
+ */
+unsigned long tier_wipe_bytes(const struct tier_ns *ns)
+{
+	return PAGE_ALIGN(bitmap_bytes(nr_chunks(ns))) +
+	       (ns->freed ? PAGE_ALIGN(bitmap_bytes(ns->tier.nr_pages)) : 0);
+}
+
+/**
+ * tier_wipe_later() - a page is free, once it is wiped
+ * @ns: the tier, WIPE_FREE
+ * @index: the page, nobody's
+ *
+ * Context: any, interrupts in any state; doesn't sleep or take locks.
+ */
+void tier_wipe_later(struct tier_ns *ns, unsigned long index)
+{
+	/* What was done with the page comes before: pairs with test_and_clear_bit(). */
+	smp_mb__before_atomic();
+	set_bit(index, ns->freed);
+	queue_work(system_unbound_wq, &ns->wipe_work);
+}
+
+/**
+ * tier_wipe_take() - take a page that waits for being wiped
+ * @ns: the tier, WIPE_FREE
+ *
+ * Context: any; doesn't sleep.
+ * Return: its index, or -ENOSPC when none waits.
+ */
+long tier_wipe_take(struct tier_ns *ns)
+{
+	unsigned long index;
+
+	for_each_set_bit(index, ns->freed, ns->tier.nr_pages) {
+		if (!test_and_clear_bit(index, ns->freed))
+			continue;
+		if (!pmem_tier_index_bad(&ns->tier, index)) {
+			wipe_page(ns, index);
+			return index;
+		}
+		freemap_put(&ns->free, index);
+	}
+	return -ENOSPC;
+}
+
+static void wipe_pages(struct tier_ns *ns, unsigned long first,
+		       unsigned long end)
+{
+	for (; first < end; first++)
+		wipe_page(ns, first);
+	/* All of it is on the media when the header says so, which is flushed. */
+	wmb();
+	cond_resched();
+}
+
+/**
+ * tier_wipe_before_use() - wipe what an earlier use left, if there may be something
+ * @ns: the tier, its pool set up and not in use
+ *
+ * Context: process context, may sleep; takes as long as writing all of the pool.
+ */
+void tier_wipe_before_use(struct tier_ns *ns)
+{
+	unsigned long at;
+
+	if (!ns->has_data || ns->wipe == WIPE_NONE)
+		return;
+	pr_info("%s: wiping what an earlier use left in %lu pages\n",
+		ns->tier.name, ns->tier.nr_pages);
+	for (at = 0; at < ns->tier.nr_pages; at += 1UL << WIPE_CHUNK_SHIFT)
+		wipe_pages(ns, at, min(at + (1UL << WIPE_CHUNK_SHIFT),
+				       ns->tier.nr_pages));
+	ns->has_data = false;
+}
+
+/**
+ * tier_wipe_after_use() - the pool won't be used any more
+ * @ns: the tier, every page of it free
+ *
+ * Wipes it if that is the policy; has_data tells what is left.
+ *
+ * Context: process context, may sleep.
+ */
+void tier_wipe_after_use(struct tier_ns *ns)
+{
+	unsigned long chunk, at;
+
+	flush_work(&ns->wipe_work);
+	for_each_set_bit(chunk, ns->handed_out, nr_chunks(ns)) {
+		if (ns->wipe == WIPE_NONE)
+			ns->has_data = true;
+		if (ns->wipe != WIPE_RELEASE)
+			break;
+		at = chunk << WIPE_CHUNK_SHIFT;
+		wipe_pages(ns, at, min(at + (1UL << WIPE_CHUNK_SHIFT),
+				       ns->tier.nr_pages));
+	}
+}

@@ -1,0 +1,250 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# vm: --mem 1G --nvdimm 512M --nvdimm 256M
+# timeout: 900
+# Our own failure paths: allocations that fail one after the other, hooks that can't be installed. Either it
+# fails and leaves nothing, or it works; and the kernel does what it would without us.
+#
+# Allocations fail where the kernel has fault injection (make check-debug).
+
+# shellcheck source-path=SCRIPTDIR
+# shellcheck disable=SC2317 # cases_done calls them
+. "$(dirname "$0")/../lib/pmemswap.sh"
+
+need_namespaces 1
+FAULT=/sys/kernel/debug
+
+# need_injection: allocations of all kinds can fail, without a word in the log
+need_injection()
+{
+	local f
+
+	[[ -e /proc/self/fail-nth && -d $FAULT/failslab ]] || skip 'needs a kernel with fault injection'
+	for f in failslab fail_page_alloc; do
+		push $FAULT/$f/verbose 0
+		push $FAULT/$f/ignore-gfp-wait N
+	done
+	push $FAULT/fail_page_alloc/min-order 0
+	push $FAULT/fail_page_alloc/ignore-gfp-highmem N
+}
+
+# only_in MODULE...: only what is allocated on behalf of a loaded module. (One range for all of them)
+only_in()
+{
+	local m first='' end='' base size f
+
+	for m; do
+		read -r base size < <(awk -v m="$m" '$1 == m { print $NF ~ /^0x/ ? $NF : $(NF - 1), $2 }' /proc/modules)
+		(( base )) || fail "where is $m?"
+		[[ -n $first ]] && (( first < base )) || first=$base
+		[[ -n $end ]] && (( end > base + size )) || end=$(( base + size ))
+	done
+	for f in failslab fail_page_alloc; do
+		push $FAULT/$f/require-start "$(printf '%#x' "$first")"
+		push $FAULT/$f/require-end "$(printf '%#x' "$end")"
+	done
+}
+
+failing() { "$PROGS/failnth" "$@"; }
+module() { modinfo -n "$1"; }
+
+loads()
+{
+	need_injection
+	unload pmem_tier
+	failing load "$(module pmem_tier)"
+	failing load "$(module pmem_tier)" "claim=$SMALL memmap=ram"
+	! held "$SMALL" || fail "$SMALL is held without a module"
+	modprobe pmem_tier claim="$SMALL" memmap=ram
+	failing load "$(module pmemswap)"
+	same "device" "$(dev_of "$SMALL")" ''
+	balanced "$SMALL"
+	failing load "$(module pmem_cachex)" targets=ext4
+	balanced "$SMALL"
+}
+
+# claim and give back. fails at what is ours
+claims()
+{
+	need_injection
+	use "$SMALL" memmap="$1"
+	modprobe pmem_cachex
+	same "unbind" "$(tier_unbind "$SMALL")" 0
+	only_in pmem_tier pmemswap pmem_cachex
+	failing write "$ND/drivers/pmem_tier/bind" "$SMALL" "$ND/drivers/pmem_tier/unbind" "$SMALL"
+	is_free "$SMALL"
+	same "bind" "$(tier_bind "$SMALL")" 0
+	failing write "$ND/drivers/pmem_tier/unbind" "$SMALL" "$ND/drivers/pmem_tier/bind" "$SMALL"
+	is_held "$SMALL"
+	DEV=$(dev_of "$SMALL")
+	"$PROGS/blkdata" write "/dev/$DEV" 0 100 3
+	"$PROGS/blkdata" verify "/dev/$DEV" 0 100 3
+	empty "$DEV"
+}
+
+# Files that do something, with pages lent
+files()
+{
+	local d
+
+	need_injection
+	use "$SMALL"
+	d=/sys/block/$DEV/pmemswap
+	modprobe pmem_cachex
+	push /proc/sys/vm/page-cluster 0
+	_write "$d/map_faults" all
+	_write "$d/promote_pages_per_second" 0
+	swap_on "$DEV"
+	puppet p
+	tell p map a 8M nohuge
+	tell p fill a 1 random
+	paged_out p a 1800
+	tell p verify a
+	num "pages lent" "$(stat_of "$DEV" lent_pages)" -gt 1000
+	only_in pmem_tier pmemswap pmem_cachex
+	failing write "$d/unlend" 1
+	tell p verify a
+	failing write /sys/kernel/pmem_cachex/targets ext4
+	failing write /sys/kernel/pmem_cachex/enabled 0 /sys/kernel/pmem_cachex/enabled 1
+	failing write /sys/kernel/pmem_cachex/enabled 1
+	failing write /sys/kernel/pmem_cachex/drop 1
+	failing open "/dev/$DEV"
+	tell p verify a
+	_write "$d/map_faults" off
+	_write "$d/drain" 1
+	tell p verify a
+}
+
+# Every tenth of our allocations fails while swap is in use: no data is lost
+under_swap()
+{
+	local f
+
+	need_injection
+	use "$SMALL"
+	push /proc/sys/vm/page-cluster 0
+	_write "/sys/block/$DEV/pmemswap/map_faults" all
+	swap_on "$DEV"
+	puppet p
+	tell p map a 16M nohuge
+	tell p fill a 1 random
+	only_in pmem_tier pmemswap
+	for f in failslab fail_page_alloc; do
+		push $FAULT/$f/times -1
+		push $FAULT/$f/probability 10
+	done
+	for f in 1 2 3; do
+		tell p pageout a
+		tell p verify a
+		writing "/sys/block/$DEV/pmemswap/unlend" 1
+		tell p verify a
+		writing "/sys/block/$DEV/pmemswap/drain" 1
+		tell p fill a $((f + 1)) random
+	done
+	tell p verify a
+}
+
+# Somebody else has hooked what we want to hook: all is as without, and comes when that is gone
+# taken PROTOTYPE: for pmemswap
+taken()
+{
+	local map
+
+	modinfo pmem_tier_try >/dev/null || skip "needs the modules in selftests/modules"
+	modprobe pmem_tier claim="$SMALL"
+	load pmem_tier_try "prototype=$1" hook=1
+	grep -qx 'try: on.*' "$TIER/features" || skip "$(grep ^try "$TIER/features")"
+	log_mark
+	modprobe pmemswap
+	log_has 'map_in is off: .*hook'
+	DEV=$(dev_of "$SMALL")
+	map=/sys/block/$DEV/pmemswap/map_faults
+	same "map_faults" "$(<"$map")" off
+	same "turning it on" "$(writing "$map" all)" EOPNOTSUPP
+	same "map_faults" "$(<"$map")" off
+	swap_on "$DEV"
+	puppet p
+	tell p map a 8M nohuge
+	tell p fill a 1 random
+	paged_out p a 1800
+	tell p verify a
+	num "pages copied" "$(stat_of "$DEV" copied_in_pages)" -gt 0
+	same "pages lent" "$(stat_of "$DEV" lent_pages)" 0
+	puppet_end p
+	swap_off "$DEV"
+	unload pmem_tier_try
+	idle "$SMALL"
+	same "turning it on" "$(writing "$map" all)" 0
+	swap_on "$DEV"
+	puppet p
+	tell p map a 8M nohuge
+	tell p fill a 1 random
+	paged_out p a 1800
+	tell p verify a
+	num "pages lent" "$(stat_of "$DEV" lent_pages)" -gt 0
+	_write "$map" off
+}
+
+taken_cache()
+{
+	modinfo pmem_tier_try >/dev/null || skip "needs the modules in selftests/modules"
+	modprobe pmem_tier claim="$SMALL"
+	load pmem_tier_try "prototype=$1" hook=1
+	grep -qx 'try: on.*' "$TIER/features" || skip "$(grep ^try "$TIER/features")"
+	modprobe pmem_cachex
+	same "enabled" "$(</sys/kernel/pmem_cachex/enabled)" 0
+	grep -q '^cachex: off: .*hook' "$TIER/features" || fail "$(<"$TIER/features")"
+	[[ $(writing /sys/kernel/pmem_cachex/enabled 1) != 0 ]] || fail 'it was turned on'
+	same "enabled" "$(</sys/kernel/pmem_cachex/enabled)" 0
+	unload pmem_tier_try
+	same "turning it on" "$(writing /sys/kernel/pmem_cachex/enabled 1)" 0
+	grep -q '^cachex: on' "$TIER/features" || fail "$(<"$TIER/features")"
+}
+
+# vanishes: the DIMMs' driver goes while the device is swapped on. Removal waits, nothing is lost.
+vanishes()
+{
+	local nfit pid
+
+	nfit=$(echo /sys/bus/acpi/drivers/nfit/ACPI0012:*)
+	[[ -e $nfit ]] || skip "needs an NVDIMM of ACPI NFIT"
+	use "$SMALL"
+	swap_on "$DEV"
+	puppet p
+	tell p map a 8M nohuge
+	tell p fill a 1 random
+	paged_out p a 1800
+	log_mark
+	at_exit _nfit_again "${nfit##*/}"
+	echo "${nfit##*/}" >/sys/bus/acpi/drivers/nfit/unbind &
+	pid=$!
+	loop_until 20 log_has "$SMALL: removal waits" >/dev/null
+	tell p verify a
+	tell p fill a 2 random
+	swap_off "$DEV"
+	wait "$pid"
+	tell p verify a
+	! held "$SMALL" || fail "$SMALL is still held"
+	same "devices" "$(find /sys/block/ -name 'pmemswap*')" ''
+}
+
+_nfit_again()
+{
+	_clean_up
+	[[ -e /sys/bus/acpi/drivers/nfit/$1 ]] || echo "$1" >/sys/bus/acpi/drivers/nfit/bind
+	cat "$ND"/devices/ndbus*/wait_probe >/dev/null
+}
+
+case_ "loading, with each allocation failing in turn" loads
+case_ "claiming and giving back, memmap=ram" claims ram
+case_ "claiming and giving back, memmap=pmem" claims pmem
+case_ "files that do something" files
+case_ "swap while allocations fail at random" under_swap
+case_ "do_swap_page() is hooked already" taken 'unsigned int do_swap_page(struct vm_fault *)'
+case_ "zswap_store() is hooked already" taken 'bool zswap_store(struct folio *)'
+case_ "swapoff's function is hooked already" taken 'void disable_swap_slots_cache_lock(void)'
+case_ "long-term pins are hooked already" taken 'int migrate_device_coherent_folio(struct folio *)'
+case_ "eviction is hooked already" taken_cache 'void __filemap_remove_folio(struct folio *, void *)'
+case_ "long-term pins are hooked already, page cache" taken_cache 'int migrate_device_coherent_folio(struct folio *)'
+case_ "the namespace vanishes under swap" vanishes
+cases_done

@@ -1,0 +1,241 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# vm: --mem 768M --nvdimm 128M --disk 600M
+# timeout: 600
+# What swap and page cache leave on the media is gone when the namespace is given back, and never shown.
+#
+# A crash between that is what vm/crash is about.
+
+# shellcheck source-path=SCRIPTDIR
+# shellcheck disable=SC2317 # cases_done calls them
+. "$(dirname "$0")/../lib/cachex.sh"
+
+need_namespaces 1
+NS=$BIG
+SEED=1337
+
+# zero_all: nothing is in the namespace, not even our header
+zero_all()
+{
+	raw_on "$NS"
+	dd if=/dev/zero of="$RAW" bs=1M oflag=direct status=none 2>/dev/null || :
+	"$PROGS/blkdata" zeros "$RAW" 0 "$(ns_pages "$NS")"
+	raw_off "$NS"
+}
+
+# Prints how many pages of the namespace have what was written
+found()
+{
+	raw_on "$NS" >&2
+	"$PROGS/blkdata" find "$RAW" 0 "$(ns_pages "$NS")" $SEED
+	raw_off "$NS" >&2
+}
+
+# all_zeros: but for the header
+all_zeros()
+{
+	raw_on "$NS"
+	"$PROGS/blkdata" zeros "$RAW" 1 $(( $(ns_pages "$NS") - 1 ))
+	raw_off "$NS"
+}
+
+flags()
+{
+	raw_on "$NS" >&2
+	od -A n -t u4 -j 36 -N 4 "$RAW" | tr -d ' '
+	raw_off "$NS" >&2
+}
+
+# claim POLICY: as "use", the memory map in DRAM
+claim() { use "$NS" memmap=ram wipe="$1"; }
+secret() { "$PROGS/blkdata" write "/dev/$DEV" 1 5000 $SEED; }
+release() { unload pmemswap pmem_cachex pmem_tier; }
+
+by_default()
+{
+	use "$NS"
+	same "the policy" "$(</sys/module/pmem_tier/parameters/wipe)" release
+}
+
+# Without wiping it is there: what the other cases look for can be found
+none()
+{
+	zero_all
+	claim none
+	secret
+	release
+	num "pages found" "$(found)" -ge 5000
+	same "flags in the header" "$(flags)" 2
+	# Still none: still there
+	claim none
+	release
+	num "pages found" "$(found)" -ge 5000
+	same "flags in the header" "$(flags)" 2
+}
+
+# ... and goes when a claim with another policy follows, before anything else
+left_by_none()
+{
+	zero_all
+	claim none
+	secret
+	release
+	log_mark
+	modprobe pmem_tier claim="$NS" memmap=ram
+	log_has "$NS: wiping what an earlier use left"
+	release
+	same "pages found" "$(found)" 0
+	all_zeros
+	log_mark
+	modprobe pmem_tier claim="$NS" memmap=ram
+	! log_has wiping >/dev/null || fail 'it was wiped twice'
+	release
+}
+
+on_release()
+{
+	zero_all
+	claim release
+	secret
+	# in use, or free again
+	discard_blocks "$DEV" 100 2000
+	release
+	all_zeros
+	same "flags in the header" "$(flags)" 0
+}
+
+# by unbind, and what a process changed in lent pages
+lent()
+{
+	zero_all
+	claim release
+	push /proc/sys/vm/page-cluster 0
+	_write "/sys/block/$DEV/pmemswap/map_faults" all
+	_write "/sys/block/$DEV/pmemswap/promote_pages_per_second" 0
+	swap_on "$DEV"
+	puppet p
+	tell p map a 16M nohuge
+	tell p fill a 1 random
+	paged_out p a 3600
+	tell p verify a
+	num "pages lent" "$(stat_of "$DEV" lent_pages)" -gt 3000
+	tell p fill a 2 random
+	puppet_end p
+	swap_off "$DEV"
+	same "unbind" "$(tier_unbind "$NS")" 0
+	release
+	all_zeros
+}
+
+on_free()
+{
+	local total
+
+	zero_all
+	claim free
+	secret
+	empty "$DEV"
+	idle "$NS"
+	# All of the pool, twice: pages that wait for being wiped are as good as free ones
+	total=$(tier_stat "$NS" total_pages)
+	same "pages that fit" "$("$PROGS/blkdata" fill "/dev/$DEV" 0 "$total" $SEED)" "$total 0"
+	empty "$DEV"
+	same "pages that fit again" "$("$PROGS/blkdata" fill "/dev/$DEV" 0 "$total" 8)" "$total 0"
+	empty "$DEV"
+	idle "$NS"
+	# With this policy giving back wipes nothing: it must have been done
+	release
+	all_zeros
+}
+
+cache()
+{
+	need_disk
+	zero_all
+	modprobe pmem_tier claim="$NS" memmap=ram wipe="$1"
+	modprobe pmem_cachex
+	grep -q '^cachex: on' "$TIER/features" || skip "this kernel can't: $(<"$TIER/features")"
+	fs_on ext4
+	_write $CX/targets ext4
+	_write $CX/admission all
+	limited f max
+	truncate -s 8M "$MNT/file"
+	"$PROGS/blkdata" -c write "$MNT/file" 0 2048 $SEED
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	cg_run "$CG" cat "$MNT/file" >/dev/null
+	reclaim
+	num "pages in pmem" "$(cx stored_pages)" -gt 1000
+	fs_off
+	release
+}
+
+cache_release()
+{
+	cache release
+	all_zeros
+}
+
+cache_none()
+{
+	cache none
+	num "pages found" "$(found)" -gt 1000
+}
+
+cache_free()
+{
+	cache free
+	all_zeros
+}
+
+# Pages that held data are handed out again: what isn't written reads as zeros
+never_shown()
+{
+	local slots
+
+	zero_all
+	claim none
+	secret
+	slots=$(stat_of "$DEV" slots_total)
+	discard_blocks "$DEV" 1 5000
+	"$PROGS/blkdata" zeros "/dev/$DEV" 1 $((slots - 1))
+	release
+	claim none
+	"$PROGS/blkdata" zeros "/dev/$DEV" 1 $((slots - 1))
+	release
+}
+
+# as_nobody CMD...: without any right
+as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all "$@"; }
+
+permissions()
+{
+	local f
+
+	need setpriv
+	claim release
+	modprobe pmem_cachex
+	f=$(stat -c %a "/dev/$DEV")
+	[[ $f == 6?0 ]] || fail "mode of /dev/$DEV: $f"
+	fails 'Permission denied' as_nobody dd if="/dev/$DEV" of=/dev/null count=1
+	while read -r f; do
+		# No kernel address, as root or not
+		! grep -qE '(0x)?ffff[0-9a-f]{12}' "$f" || fail "$f has an address: $(<"$f")"
+		as_nobody test ! -w "$f" || fail "$f can be written by anybody"
+	done < <(find "$TIER" "/sys/block/$DEV/pmemswap" /sys/kernel/pmem_cachex \
+		/sys/module/{pmem_tier,pmemswap,pmem_cachex}/parameters -type f -perm /444)
+	same "messages with an address" "$(dmesg | grep -E 'pmem(_tier|swap|_cachex)' | grep -cE 'ffff[0-9a-f]{12}')" 0
+}
+
+case_ "wiped on release by default" by_default
+case_ "wipe=none leaves what was there" none
+case_ "what none left is wiped by the next claim" left_by_none
+case_ "swap: all that was ever written is gone on release" on_release
+case_ "swap: and what was written to lent pages" lent
+case_ "swap: wipe=free" on_free
+case_ "page cache: wipe=none leaves what was there" cache_none
+case_ "page cache: all is gone on release" cache_release
+case_ "page cache: wipe=free" cache_free
+case_ "the device never shows what a page held before" never_shown
+case_ "permissions; nothing shows addresses" permissions
+cases_done
