@@ -26,17 +26,45 @@
 #define USED_FLAGS	(BIT(PG_referenced) | BIT(PG_workingset) | LRU_REFS_MASK)
 
 /* memcg_data of a page that the root cgroup has, 0 without memory cgroups. */
-static unsigned long root_memcg(void)
+static unsigned long root_memcg;
+
+/**
+ * tier_cached_init() - find the root cgroup
+ *
+ * It is always the same one, but while cgroups are mounted the way to it isn't there.
+ *
+ * Context: process context, may sleep.
+ */
+void tier_cached_init(void)
 {
-	struct cgroup_subsys_state *css;
+	struct cgroup_subsys_state *css = NULL;
 
 	if (mem_cgroup_disabled())
-		return 0;
-	/* The root cgroup's own: constant, so no RCU. */
-	css = rcu_dereference_protected(memory_cgrp_subsys.root->cgrp.subsys[memory_cgrp_id],
-					true);
-	return (unsigned long)mem_cgroup_from_css(css);
+		return;
+	while (!css) {
+		rcu_read_lock();
+		css = rcu_dereference(memory_cgrp_subsys.root->cgrp.subsys[memory_cgrp_id]);
+		rcu_read_unlock();
+		if (!css)
+			cond_resched();
+	}
+	root_memcg = (unsigned long)mem_cgroup_from_css(css);
 }
+
+/**
+ * pmem_tier_cached_is_roots() - does a page belong to the root cgroup?
+ * @page: the page, of the page cache, locked
+ *
+ * Each does from the start; cgroup v1 can move it elsewhere.
+ *
+ * Context: any.
+ * Return: true if so.
+ */
+bool pmem_tier_cached_is_roots(const struct page *page)
+{
+	return READ_ONCE(page->memcg_data) == root_memcg;
+}
+EXPORT_SYMBOL_GPL(pmem_tier_cached_is_roots);
 
 /**
  * pmem_tier_lend_cached() - make a page one of the page cache
@@ -45,25 +73,29 @@ static unsigned long root_memcg(void)
  * @mapping: whose it will be
  * @index: where in the mapping
  * @shadow: what mm would have put there instead
+ * @locked: it is locked then, for the caller to unlock once it is stored
  *
- * It has one reference then, for the mapping. The caller stores it there.
+ * It has one reference then, for the mapping. The caller stores it there. Others may find it
+ * by its index before that: only a lock keeps them from looking at its mapping, where
+ * storing can fail.
  *
  * Context: any.
  */
 void pmem_tier_lend_cached(struct pmem_tier *tier, struct page *page,
 			   struct address_space *mapping, pgoff_t index,
-			   void *shadow)
+			   void *shadow, bool locked)
 {
 	/*
 	 * PG_active: folio_mark_accessed() of the classic LRU would take a page without
 	 * it for one to be activated on the second access, and clear PG_referenced.
 	 */
-	page->flags |= BIT(PG_uptodate) | BIT(PG_active);
+	page->flags |= BIT(PG_uptodate) | BIT(PG_active) |
+		       (locked ? BIT(PG_locked) : 0);
 	page->mapping = mapping;
 	page->index = index;
 	page->private = 0;
 	page->zone_device_data = shadow;
-	page->memcg_data = root_memcg();
+	page->memcg_data = root_memcg;
 	/*
 	 * All of it before others can get a reference, the data (non-temporal
 	 * stores) included. Pairs with their try-get.
@@ -76,7 +108,7 @@ EXPORT_SYMBOL_GPL(pmem_tier_lend_cached);
 
 /**
  * pmem_tier_unlend_cached() - undo pmem_tier_lend_cached()
- * @page: the page, which wasn't stored after all
+ * @page: the page, locked, which wasn't stored after all
  *
  * Context: any.
  */
@@ -87,6 +119,7 @@ void pmem_tier_unlend_cached(struct page *page)
 	folio->mapping = NULL;
 	/* As mm would have. */
 	lruvec_stat_mod_folio(folio, NR_FILE_PAGES, -1);
+	folio_unlock(folio);
 	folio_put(folio);
 }
 EXPORT_SYMBOL_GPL(pmem_tier_unlend_cached);
@@ -149,7 +182,7 @@ void tier_cached_page_free(struct tier_ns *ns, struct page *page)
 		count_vm_event(UNEVICTABLE_PGCLEARED);
 	}
 	/* mm took it from the root cgroup's, which is forgotten by now. */
-	page->memcg_data = root_memcg();
+	page->memcg_data = root_memcg;
 	lruvec_stat_mod_folio(folio, NR_FILE_PAGES, 1);
 	page->memcg_data = 0;
 	page->flags &= ~(PAGE_FLAGS_CHECK_AT_PREP | __PG_HWPOISON) |

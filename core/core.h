@@ -80,6 +80,7 @@ struct tier_counts {
  * @counts: pages in use
  * @pool_ready: @free and @counts may be used; set once, read by whoever comes
  *	from mm without a lock (memory failure)
+ * @hwpoison_left: there may be hwpoison entries for its pages in page tables
  * @header_bad: the page of the header failed: it isn't written any more
  * @reserve_pages: free pages that soft users leave alone
  * @metadata_bytes: DRAM that clients accounted
@@ -108,6 +109,7 @@ struct tier_ns {
 	unsigned long __percpu *cursor;
 	struct tier_counts __percpu *counts;
 	bool pool_ready;
+	bool hwpoison_left;
 	bool header_bad;
 	unsigned long reserve_pages;
 	atomic_long_t metadata_bytes;
@@ -186,6 +188,7 @@ void tier_wipe_after_use(struct tier_ns *ns);
 extern const struct dev_pagemap_ops tier_pagemap_ops;
 
 /* cached.c */
+void tier_cached_init(void);
 void tier_cached_page_free(struct tier_ns *ns, struct page *page);
 
 /* long_pin.c */
@@ -194,6 +197,10 @@ asmlinkage unsigned int tier_hook_long_pin(struct folio *folio);
 void tier_long_pin_wait(void);
 bool tier_poisoned(struct tier_ns *ns, unsigned long index, int flags);
 void tier_long_pin_exit(void);
+
+/* hwpoison.c */
+bool tier_hwpoison_left(struct tier_ns *ns);
+void tier_hwpoison_exit(void);
 
 /* tiers.c */
 unsigned int tier_client_long_pin(struct tier_ns *ns, struct folio *folio);

@@ -12,7 +12,7 @@
 /* DRAM is free anyway when more than one part in this is, beyond what kswapd is for. */
 #define SPARE_PART	64
 
-/* What background work leaves of a cgroup's memory.max. */
+/* What background work leaves of a cgroup's memory.max, or memory.high. */
 #define ROOM_PART	8
 
 /**
@@ -74,7 +74,8 @@ EXPORT_SYMBOL_GPL(pmem_tier_memcg_get);
 bool pmem_tier_memcg_room(struct mem_cgroup *memcg)
 {
 	for (; memcg; memcg = parent_mem_cgroup(memcg)) {
-		unsigned long max = READ_ONCE(memcg->memory.max);
+		unsigned long max = min(READ_ONCE(memcg->memory.max),
+					READ_ONCE(memcg->memory.high));
 
 		if (page_counter_read(&memcg->memory) > max - max / ROOM_PART)
 			return false;

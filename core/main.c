@@ -15,6 +15,7 @@ static int __init pmem_tier_init(void)
 
 	if (err)
 		return err;
+	tier_cached_init();
 	err = tier_claim_init();
 	if (err)
 		tier_sysfs_exit();
@@ -24,6 +25,7 @@ static int __init pmem_tier_init(void)
 static void __exit pmem_tier_exit(void)
 {
 	tier_claim_exit();
+	tier_hwpoison_exit();
 	tier_long_pin_exit();
 	tier_sysfs_exit();
 }

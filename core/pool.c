@@ -6,6 +6,7 @@
 
 #include <linux/module.h>
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/vmalloc.h>
 
@@ -239,7 +240,7 @@ static noinline long ask_soft(struct tier_ns *ns)
 	int i;
 
 	/* Its locks of the page cache enable interrupts. */
-	if (irqs_disabled())
+	if (irqs_disabled() || in_interrupt())
 		return index;
 	rcu_read_lock();
 	soft = rcu_dereference(ns->soft);

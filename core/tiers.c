@@ -89,7 +89,7 @@ static int quiesce(struct tier_ns *ns)
 		if (err)
 			break;
 	}
-	if (!err && tier_pool_lent(ns))
+	if (!err && (tier_pool_lent(ns) || tier_hwpoison_left(ns)))
 		err = -EBUSY;
 	if (err)
 		resume(ns, user);

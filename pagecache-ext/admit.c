@@ -131,3 +131,22 @@ bool cx_reused(const struct folio *folio)
 
 	return m && seen(m, folio);
 }
+
+/**
+ * cx_remember() - what is evicted, or has left pmem, is to be admitted the next time
+ * @folio: it
+ *
+ * Context: any.
+ */
+void cx_remember(const struct folio *folio)
+{
+	u64 key = key_of(folio);
+	struct memory *m;
+
+	rcu_read_lock();
+	m = rcu_dereference(memory);
+	/* To have seen it is to forget it. */
+	if (m && ghost_seen(&m->ghost, key))
+		ghost_seen(&m->ghost, key);
+	rcu_read_unlock();
+}

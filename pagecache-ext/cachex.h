@@ -89,6 +89,7 @@ static inline void cx_count(unsigned int slot, enum cx_stat stat, long n)
  * struct cx_page - what is known of a page in pmem, beside its struct page
  * @memcg: id of the cgroup that was charged for it in DRAM, 0 for none
  * @target: slot of the target that it was taken for
+ * @serial: low bits of that cgroup's serial number, as ids are used again
  * @uses: how many looks in a row found it used, up to CX_USES_HOT
  *
  * Written by who stores the page; @uses by whoever looks, where a lost update only
@@ -97,7 +98,8 @@ static inline void cx_count(unsigned int slot, enum cx_stat stat, long n)
 struct cx_page {
 	u16 memcg;
 	u8 target;
-	u8 uses;
+	u8 serial:6;
+	u8 uses:2;
 };
 
 /**
@@ -106,7 +108,8 @@ struct cx_page {
  * @node: on the list of tiers, under cx_lock
  * @hand: where reclaim goes on; a hint
  * @small_hand: the same for pages of small files
- * @pause_until: reclaim found nothing: no use in looking again before this (jiffies)
+ * @pause_until: reclaim found little: no use in looking again before this (jiffies)
+ * @none_until: nothing could be given back at once: the same
  * @reclaim: keeps the reserve free
  * @pages: for each page of the pool
  * @promote: promotes hot pages
@@ -119,6 +122,7 @@ struct cx_tier {
 	unsigned long hand;
 	unsigned long small_hand;
 	unsigned long pause_until;
+	unsigned long none_until;
 	struct work_struct reclaim;
 	struct cx_page *pages;
 	struct delayed_work promote;
@@ -191,6 +195,7 @@ extern int cx_admission;
 void cx_admit_resize(unsigned long pool_pages);
 void cx_admit_exit(void);
 bool cx_reused(const struct folio *folio);
+void cx_remember(const struct folio *folio);
 
 /* targets.c */
 unsigned int cx_target_of(const struct inode *inode);

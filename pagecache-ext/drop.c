@@ -136,13 +136,13 @@ bool cx_look(struct cx_tier *ct, unsigned long index)
 /* Is a page in use? Forgets the accesses that it finds, or one that promotion found. */
 static bool is_hot(struct cx_tier *ct, unsigned long index, struct folio *folio)
 {
-	unsigned int uses = READ_ONCE(ct->pages[index].uses);
+	unsigned int uses = ct->pages[index].uses;
 	bool used = cx_used(ct, index);
 
 	used |= used_mapped(ct, index, folio);
 	if (used || !uses)
 		return used;
-	WRITE_ONCE(ct->pages[index].uses, uses - 1);
+	ct->pages[index].uses = uses - 1;
 	return true;
 }
 
@@ -249,13 +249,13 @@ static void clean(struct folio *folio)
 	struct inode *inode = NULL;
 	loff_t pos = folio_pos(folio);
 
-	/* Of a frozen filesystem nothing can be written. */
-	if (sb->s_writers.frozen != SB_UNFROZEN ||
-	    !down_read_trylock(&sb->s_umount)) {
+	if (!down_read_trylock(&sb->s_umount)) {
 		folio_unlock(folio);
 		return;
 	}
-	if (sb->s_root && sb->s_flags & SB_ACTIVE)
+	/* Of a frozen filesystem nothing can be written; while this is held it won't freeze. */
+	if (sb->s_writers.frozen == SB_UNFROZEN && sb->s_root &&
+	    sb->s_flags & SB_ACTIVE)
 		inode = igrab(mapping->host);
 	folio_unlock(folio);
 	if (inode) {
@@ -327,6 +327,9 @@ unsigned int cx_long_pin(struct pmem_tier *tier, struct folio *folio)
 
 	/* Only compared: the page may become another one's when the reference goes. */
 	folio_put(folio);
+	/* Truncated meanwhile. */
+	if (!mapping)
+		return 0;
 	for (i = 0; i < PIN_TRIES; i++) {
 		if (cx_drop_wait(ct, index) ||
 		    READ_ONCE(folio->mapping) != mapping)
@@ -340,16 +343,18 @@ unsigned int cx_long_pin(struct pmem_tier *tier, struct folio *folio)
  * What is written is lost: whoever has it mapped is killed when he looks at it, whoever syncs is
  * told. As me_pagecache_dirty() has it.
  */
-static bool lose(struct folio *folio)
+static bool lose(struct cx_tier *ct, struct folio *folio)
 {
 	struct address_space *mapping = folio_mapping(folio);
 
 	if (!mapping || !mapping->a_ops->error_remove_folio)
 		return false;
 	SetPageHWPoison(&folio->page);
-	if (folio_mapped(folio))
+	if (folio_mapped(folio)) {
+		pmem_tier_leave_hwpoison(ct->tier);
 		static_call(cx_try_to_unmap)(folio, TTU_IGNORE_MLOCK |
 						    TTU_HWPOISON);
+	}
 	if (folio_mapped(folio))
 		return false;
 	mapping_set_error(mapping, -EIO);
@@ -380,8 +385,13 @@ bool cx_poisoned(struct pmem_tier *tier, unsigned long index, int flags)
 	 * While it is locked, a page that isn't dirty can't be written through a mapping
 	 * either: that takes ->page_mkwrite().
 	 */
-	gone = folio_test_dirty(folio) ? lose(folio) :
-					 take_out(ct, folio, CX_FORCE);
+	gone = !folio_test_dirty(folio) && take_out(ct, folio, CX_FORCE);
+	/* It is dirty once it is unmapped, perhaps. */
+	if (!gone && folio_test_dirty(folio))
+		gone = lose(ct, folio);
+	/* Somebody holds it: at least nobody maps it again. Promotion looks after it. */
+	if (!gone)
+		SetPageHWPoison(&folio->page);
 	folio_unlock(folio);
 	folio_put(folio);
 	return gone;

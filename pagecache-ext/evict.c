@@ -135,10 +135,10 @@ static __always_inline enum cx_reject check(const struct folio *folio,
 		return CX_REJECT_PAGE;
 	if (folio_test_large(folio) && folio_test_has_hwpoisoned(folio))
 		return CX_REJECT_PAGE;
-	if (READ_ONCE(cx_admission) != CX_ADMIT_ALL && !cx_reused(folio))
-		return CX_REJECT_ADMISSION;
 	if (!within_limit(folio_nr_pages(folio)))
 		return CX_REJECT_LIMIT;
+	if (READ_ONCE(cx_admission) != CX_ADMIT_ALL && !cx_reused(folio))
+		return CX_REJECT_ADMISSION;
 	return CX_REJECT_NONE;
 }
 
@@ -152,11 +152,17 @@ struct taken {
 	unsigned long index;
 };
 
-static u16 memcg_of(struct folio *folio)
+static __always_inline struct cx_page describe(struct folio *folio,
+					       unsigned int slot)
 {
 	struct mem_cgroup *memcg = folio_memcg(folio);
+	struct cx_page what = { .target = slot };
 
-	return memcg ? mem_cgroup_id(memcg) : 0;
+	if (memcg) {
+		what.memcg = mem_cgroup_id(memcg);
+		what.serial = memcg->css.serial_nr;
+	}
+	return what;
 }
 
 /* A page of whatever tier has one, with the data of the folio's page @nr. */
@@ -188,12 +194,13 @@ found:
 /* Make it one of the page cache. */
 static __always_inline struct page *lend(struct taken t, struct cx_page what,
 					 struct address_space *mapping,
-					 pgoff_t index, void *shadow)
+					 pgoff_t index, void *shadow,
+					 bool locked)
 {
 	struct page *page = pmem_tier_index_page(t.ct->tier, t.index);
 
 	t.ct->pages[t.index] = what;
-	pmem_tier_lend_cached(t.ct->tier, page, mapping, index, shadow);
+	pmem_tier_lend_cached(t.ct->tier, page, mapping, index, shadow, locked);
 	return page;
 }
 
@@ -216,11 +223,13 @@ static unsigned long store_pages(const struct taken *taken, unsigned long nr,
 	xas_set_lru(&xas, shadow_nodes);
 	for (i = 0; i < nr; i++) {
 		struct page *page = lend(taken[i], what, mapping, index + i,
-					 shadow);
+					 shadow, true);
 
 		xas_set(&xas, index + i);
 		xas_store(&xas, page);
-		if (xas_error(&xas)) {
+		if (!xas_error(&xas)) {
+			folio_unlock(page_folio(page));
+		} else {
 			/* It will count as freed, but isn't counted as put. */
 			cx_count(what.target, CX_FREED, -1);
 			pmem_tier_unlend_cached(page);
@@ -240,6 +249,7 @@ static noinline struct pmem_tier_hook_arg put_large(struct folio *folio,
 	struct address_space *mapping = folio->mapping;
 	struct taken taken[BATCH_MAX];
 	pgoff_t index = folio->index;
+	unsigned int emergency = current->flags & PF_MEMALLOC;
 	unsigned long i, n, stored;
 
 	for (n = 0; n < nr; n++) {
@@ -249,10 +259,15 @@ static noinline struct pmem_tier_hook_arg put_large(struct folio *folio,
 	}
 	nr = folio_nr_pages(folio);
 	cx_count(what.target, CX_REJECTS + CX_REJECT_FULL, nr - n);
-	if (!n)
+	if (!n) {
+		cx_remember(folio);
 		return ret;
+	}
 	static_call(cx_remove_folio)(folio, NULL);
+	/* Nodes of the tree aren't worth the memory that reclaim may use to get on. */
+	current->flags &= ~PF_MEMALLOC;
 	stored = store_pages(taken, n, what, mapping, index, shadow);
+	current->flags |= emergency;
 	for (i = stored + 1; i < n; i++)
 		pmem_tier_free(taken[i].ct->tier, taken[i].index,
 			       PMEM_TIER_CACHE);
@@ -281,25 +296,30 @@ static noinline struct pmem_tier_hook_arg put(struct folio *folio, void *shadow,
 {
 	struct address_space *mapping = folio->mapping;
 	struct pmem_tier_hook_arg ret = { };
-	struct cx_page what = { };
+	struct cx_page what;
 	enum cx_reject reason;
 	struct taken taken;
 
 	reason = check(folio, mapping);
 	if (unlikely(reason))
 		return reject(folio, shadow, slot, reason);
-	what.memcg = memcg_of(folio);
-	what.target = slot;
+	what = describe(folio, slot);
 	if (folio_test_large(folio))
 		return put_large(folio, shadow, what);
 	taken = take_page(folio, 0);
-	if (unlikely(!taken.ct))
+	if (unlikely(!taken.ct)) {
+		cx_remember(folio);
 		return reject(folio, shadow, slot, CX_REJECT_FULL);
+	}
 	cx_count(slot, CX_PUTS, 1);
 	trace_put(mapping->host, folio->index, 1, 1);
 	/* The hooked function takes one off, and stores this in the folio's place. */
 	mapping->nrpages++;
-	ret.arg = lend(taken, what, mapping, folio->index, shadow);
+	/*
+	 * Found by its index, it can be locked before it is stored: but to take it out
+	 * takes the lock that is held here.
+	 */
+	ret.arg = lend(taken, what, mapping, folio->index, shadow, false);
 	return ret;
 }
 

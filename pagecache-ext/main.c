@@ -61,8 +61,11 @@ bool cx_enabled(void)
 	return READ_ONCE(enabled);
 }
 
-/* Nobody takes pages from a tier that isn't in the list on return. */
-static int publish(void)
+/*
+ * Nobody takes pages from a tier that isn't in the list on return. @adding: if there is no
+ * memory, nothing changes.
+ */
+static int publish(bool adding)
 {
 	struct cx_tiers *new, *old;
 	unsigned long pages = 0;
@@ -71,6 +74,8 @@ static int publish(void)
 
 	lockdep_assert_held(&cx_lock);
 	new = kzalloc(struct_size(new, tier, CX_TIERS_MAX), GFP_KERNEL);
+	if (!new && adding)
+		return -ENOMEM;
 	if (new)
 		list_for_each_entry(ct, &cx_tier_list, node)
 			if (new->nr < CX_TIERS_MAX)
@@ -106,11 +111,12 @@ static int tier_add(struct pmem_tier *tier)
 	}
 	ct->tier = tier;
 	ct->pause_until = jiffies;
+	ct->none_until = jiffies;
 	INIT_WORK(&ct->reclaim, cx_reclaim_work);
 	tier->priv[PMEM_TIER_CACHE] = ct;
 	mutex_lock(&cx_lock);
 	list_add_tail(&ct->node, &cx_tier_list);
-	err = publish();
+	err = publish(true);
 	if (err)
 		list_del(&ct->node);
 	mutex_unlock(&cx_lock);
@@ -133,7 +139,7 @@ static int tier_quiesce(struct pmem_tier *tier)
 
 	mutex_lock(&cx_lock);
 	list_del_init(&ct->node);
-	publish();
+	publish(false);
 	left = cx_drain(ct);
 	mutex_unlock(&cx_lock);
 	if (left)
@@ -148,7 +154,7 @@ static void tier_resume(struct pmem_tier *tier)
 
 	mutex_lock(&cx_lock);
 	list_add_tail(&ct->node, &cx_tier_list);
-	publish();
+	publish(false);
 	mutex_unlock(&cx_lock);
 }
 
@@ -328,9 +334,16 @@ static int __init pmem_cachex_init(void)
 out_small:
 	cx_small_exit();
 out_client:
+	/* As below, in pmem_cachex_exit(). */
+	cx_sysfs_exit();
+	cx_disable();
 	pmem_tier_unregister_client(&client);
+	goto out_files_gone;
 out_sysfs:
 	cx_sysfs_exit();
+	/* Enabled by somebody, without a tier to take pages from. */
+	cx_disable();
+out_files_gone:
 	kfree(rcu_access_pointer(cx_tiers));
 	cx_targets_exit();
 	cx_admit_exit();

@@ -9,7 +9,8 @@
  * Once a second, or less often when it takes long, a part of the pool is looked at, the next
  * part the next time. A page that was used before each of CX_USES_HOT looks in a row is hot, and
  * moves to DRAM as compaction would move it, by the filesystem's ->migrate_folio(), if
- * DRAM is free anyway: what is in pmem is found as fast, so nothing is evicted for it.
+ * DRAM is free anyway: what is in pmem is found as fast, so nothing is evicted for it. A page
+ * that has failed meanwhile is dropped.
  *
  * In DRAM it is charged to the cgroup that it was charged to when it was evicted, within its
  * limits and without reclaim; one whose cgroup is gone stays. The charge is made on the new page
@@ -39,6 +40,9 @@
 #define SCAN_PART	16
 #define SCAN_PAGES	32768UL
 
+/* What cx_page has of a cgroup's serial number. */
+#define SERIAL_MASK	0x3f
+
 DEFINE_STATIC_CALL_NULL(cx_mem_cgroup_charge, __mem_cgroup_charge);
 DEFINE_STATIC_CALL_NULL(cx_mem_cgroup_from_id, mem_cgroup_from_id);
 DEFINE_STATIC_CALL_NULL(cx_workingset_refault, workingset_refault);
@@ -52,13 +56,17 @@ static bool ready;
 /* Whose DRAM it was, with a reference; NULL when nobody's. */
 static struct mem_cgroup *owner(struct cx_tier *ct, unsigned long index)
 {
+	const struct cx_page *page = &ct->pages[index];
 	struct mem_cgroup *memcg;
 
 	if (mem_cgroup_disabled())
 		return NULL;
 	rcu_read_lock();
-	memcg = static_call(cx_mem_cgroup_from_id)(READ_ONCE(ct->pages[index].memcg));
-	memcg = pmem_tier_memcg_get(memcg);
+	memcg = static_call(cx_mem_cgroup_from_id)(page->memcg);
+	/* Another one has its id now, or it is on its way out. */
+	if (memcg && ((memcg->css.serial_nr ^ page->serial) & SERIAL_MASK ||
+		      !css_tryget_online(&memcg->css)))
+		memcg = NULL;
 	rcu_read_unlock();
 	return memcg;
 }
@@ -117,6 +125,8 @@ static bool move(struct folio *src, struct folio *dst)
 	take_charge(dst, memcg_data);
 	/* It was evicted, and is back: the balance of the LRU lists is made of that. */
 	static_call(cx_workingset_refault)(dst, shadow);
+	/* When DRAM is short again, it is to come back. */
+	cx_remember(dst);
 	folio_add_lru(dst);
 	return true;
 }
@@ -128,19 +138,23 @@ static bool promote_locked(struct cx_tier *ct, unsigned long index,
 	struct folio *dst = NULL;
 	bool moved = false;
 
+	/* Those that are locked in memory are used all the time, or seem to be. */
 	if (!folio_mapping(src) || folio_test_writeback(src) ||
-	    !cx_unmap(src, CX_COLD) || folio_test_dirty(src))
+	    folio_test_dirty(src) || folio_test_mlocked(src) ||
+	    !pmem_tier_cached_is_roots(&src->page))
 		return false;
 	memcg = owner(ct, index);
 	if ((memcg || mem_cgroup_disabled()) && pmem_tier_memcg_room(memcg))
 		dst = new_folio(src, memcg);
-	if (dst) {
-		folio_lock(dst);
-		moved = move(src, dst);
-		folio_unlock(dst);
-		folio_put(dst);
-	}
 	mem_cgroup_put(memcg);
+	if (!dst)
+		return false;
+	folio_lock(dst);
+	/* The costly part comes last: not for one that can't move anyway. */
+	if (cx_unmap(src, CX_COLD) && !folio_test_dirty(src))
+		moved = move(src, dst);
+	folio_unlock(dst);
+	folio_put(dst);
 	return moved;
 }
 
@@ -164,10 +178,10 @@ static bool promote(struct cx_tier *ct, unsigned long index)
 static bool look_at(struct cx_tier *ct, unsigned long index)
 {
 	struct cx_page *page = &ct->pages[index];
-	unsigned int uses = READ_ONCE(page->uses);
+	unsigned int uses = page->uses;
 
 	uses = cx_look(ct, index) ? min(uses + 1, CX_USES_HOT) : 0;
-	WRITE_ONCE(page->uses, uses);
+	page->uses = uses;
 	return uses == CX_USES_HOT;
 }
 
@@ -184,9 +198,17 @@ static unsigned long look(struct cx_tier *ct, unsigned long budget)
 		index = pmem_tier_next_cached(ct->tier, index);
 		if (index >= end)
 			break;
-		if (look_at(ct, index) && budget && pmem_tier_spare_dram() > 0) {
-			budget--;
-			moved += promote(ct, index);
+		if (pmem_tier_index_bad(ct->tier, index))
+			cx_poisoned(ct->tier, index, 0);
+		else if (look_at(ct, index) && budget &&
+			 pmem_tier_spare_dram() > 0) {
+			if (promote(ct, index)) {
+				budget--;
+				moved++;
+			} else {
+				/* It is let alone for some looks. */
+				ct->pages[index].uses = 0;
+			}
 		}
 		index++;
 		cond_resched();
@@ -203,7 +225,8 @@ static void promote_work(struct work_struct *work)
 	unsigned long start = jiffies, moved = 0;
 
 	/* Pairs with cx_promote_enable(). */
-	if (budget && smp_load_acquire(&ready)) {
+	if ((budget || READ_ONCE(ct->tier->has_bad)) &&
+	    smp_load_acquire(&ready)) {
 		budget *= clamp((start - ct->promote_last) / HZ, 1UL, 10UL);
 		moved = look(ct, budget);
 	}

@@ -11,13 +11,19 @@
 #include "trace.h"
 
 /* Candidates for a page that swap needs now; the first half may say that they are in use. */
-#define GIVE_BACK_SCAN	256
+#define GIVE_BACK_SCAN	256UL
+
+/* When all of them were in use, there is no use in looking again at once. */
+#define NONE_PAUSE	max(HZ / 100, 1)
 
 /*
  * How often the clock may go round: after the first time all accesses are forgotten, and
  * then those that promotion has seen.
  */
 #define ROUNDS		(CX_USES_HOT + 2)
+
+/* What is in use after so many rounds will be for a while. */
+#define LITTLE_PAUSE	(HZ / 10)
 
 /* How often draining looks again at what is in use, and how long it waits in between. */
 #define DRAIN_TRIES	20
@@ -81,6 +87,8 @@ void cx_reclaim_work(struct work_struct *work)
 	}
 	if (!dropped)
 		WRITE_ONCE(ct->pause_until, jiffies + HZ);
+	else if (pmem_tier_free_pages(ct->tier) < want)
+		WRITE_ONCE(ct->pause_until, jiffies + LITTLE_PAUSE);
 	trace_reclaim(ct->tier->name, dropped,
 		      pmem_tier_free_pages(ct->tier));
 }
@@ -109,16 +117,21 @@ void cx_low(struct pmem_tier *tier)
 bool cx_give_back(struct pmem_tier *tier)
 {
 	struct cx_tier *ct = tier->priv[PMEM_TIER_CACHE];
+	unsigned long i, most;
 	unsigned int slot;
 	long index;
-	int i;
 
-	for (i = 0; i < GIVE_BACK_SCAN; i++) {
+	if (time_before(jiffies, READ_ONCE(ct->none_until)))
+		return false;
+	/* To find the few that are left in a large pool takes time. */
+	most = 2 * pmem_tier_used_pages(tier, PMEM_TIER_CACHE);
+	most = min(most, GIVE_BACK_SCAN);
+	for (i = 0; i < most; i++) {
 		index = next(ct);
 		if (index < 0)
-			return false;
-		if (i < GIVE_BACK_SCAN / 2 &&
-		    (cx_used(ct, index) || READ_ONCE(ct->pages[index].uses)))
+			break;
+		if (i < most / 2 &&
+		    (cx_used(ct, index) || ct->pages[index].uses))
 			continue;
 		slot = READ_ONCE(ct->pages[index].target);
 		if (cx_drop(ct, index, CX_QUICK)) {
@@ -126,6 +139,7 @@ bool cx_give_back(struct pmem_tier *tier)
 			return true;
 		}
 	}
+	WRITE_ONCE(ct->none_until, jiffies + NONE_PAUSE);
 	return false;
 }
 

@@ -31,7 +31,7 @@ static unsigned long count(struct shrinker *s, struct shrink_control *sc)
 
 static unsigned long scan(struct shrinker *s, struct shrink_control *sc)
 {
-	unsigned long freed = 0, i;
+	unsigned long freed = 0, most, i;
 	struct cx_tiers *tiers;
 	struct cx_tier *ct;
 	static unsigned int turn;
@@ -45,7 +45,10 @@ static unsigned long scan(struct shrinker *s, struct shrink_control *sc)
 	/* A hint: which of them doesn't matter, if it isn't always the same. */
 	ct = tiers->tier[READ_ONCE(turn) % tiers->nr];
 	WRITE_ONCE(turn, turn + 1);
-	for (i = 0; i < sc->nr_to_scan; i++)
+	/* To find the few that are left in a large pool takes time. */
+	most = pmem_tier_used_pages(ct->tier, PMEM_TIER_CACHE);
+	most = min(most, sc->nr_to_scan);
+	for (i = 0; i < most; i++)
 		freed += cx_drop_small(ct, SMALL);
 	rcu_read_unlock();
 	return freed;

@@ -4,6 +4,7 @@
  */
 #define pr_fmt(fmt) "pmem_cachex: " fmt
 
+#include <linux/ctype.h>
 #include <linux/fs.h>
 #include <linux/kdev_t.h>
 #include <linux/mutex.h>
@@ -133,7 +134,7 @@ static int parse(struct target *t, const char *word)
 		return -EINVAL;
 	t->kind = FSTYPE;
 	/* Types of filesystems that aren't loaded are fine. */
-	if (!*word || strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789_-.") !=
+	if (!isalnum(*word) || strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789_-.") !=
 	    strlen(word))
 		return -EINVAL;
 	return strscpy(t->name, word) < 0 ? -EINVAL : 0;

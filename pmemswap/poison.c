@@ -103,7 +103,8 @@ static void tell(struct victims *victims)
 }
 
 /* Returns true when nobody maps it any more. */
-static bool unmap(struct folio *folio, struct victims *victims)
+static bool unmap(struct pmem_tier *tier, struct folio *folio,
+		  struct victims *victims)
 {
 	bool unmapped;
 
@@ -114,6 +115,7 @@ static bool unmap(struct folio *folio, struct victims *victims)
 	}
 	ps_rmap_locked(folio, add_victim, victims);
 	/* So that it leaves hwpoison entries. */
+	pmem_tier_leave_hwpoison(tier);
 	SetPageHWPoison(folio_page(folio, 0));
 	static_call(ps_try_to_unmap)(folio, TTU_IGNORE_MLOCK | TTU_HWPOISON |
 					    TTU_SYNC);
@@ -142,7 +144,7 @@ bool ps_poisoned(struct pmem_tier *tier, unsigned long index, int flags)
 	bool unmapped = false;
 
 	if (static_call_query(ps_early_kill))
-		unmapped = unmap(folio, &victims);
+		unmapped = unmap(tier, folio, &victims);
 	folio_put(folio);
 	tell(&victims);
 	return unmapped;

@@ -130,6 +130,7 @@ unsigned long pmem_tier_used_pages(struct pmem_tier *tier,
 bool pmem_tier_index_cached(struct pmem_tier *tier, unsigned long index);
 unsigned long pmem_tier_next_cached(struct pmem_tier *tier,
 				    unsigned long from);
+void pmem_tier_leave_hwpoison(struct pmem_tier *tier);
 void pmem_tier_mark_bad(struct pmem_tier *tier, unsigned long index);
 bool __pmem_tier_index_bad(struct pmem_tier *tier, unsigned long index);
 void pmem_tier_copy_in(const struct pmem_tier *tier, unsigned long index,
@@ -138,10 +139,11 @@ struct pmem_tier *pmem_tier_page_tier(const struct page *page);
 void pmem_tier_lent(struct pmem_tier *tier, struct page *page, int nr);
 void pmem_tier_lend_cached(struct pmem_tier *tier, struct page *page,
 			   struct address_space *mapping, pgoff_t index,
-			   void *shadow);
+			   void *shadow, bool locked);
 void pmem_tier_unlend_cached(struct page *page);
 bool pmem_tier_cached_used(struct page *page);
 void *pmem_tier_cached_shadow(struct page *page);
+bool pmem_tier_cached_is_roots(const struct page *page);
 int pmem_tier_long_pin_enable(struct pmem_tier_feature *feature);
 void pmem_tier_unlent(struct pmem_tier *tier, struct page *page);
 void pmem_tier_account_metadata(struct pmem_tier *tier, long bytes);

@@ -163,9 +163,16 @@ poisoned()
 	tell a survey a
 	same "pages intact, unreadable, wrong" "$REPLY" '255 1 0'
 	fails 'Input/output error' sync "$MNT/map"
-	puppets_end
-	fs_check
 	loop_until 5 is 2 tier_stat "$BIG" bad_pages
+	# what is left in its page table names a page of the namespace, which smaps looks at
+	rmmod pmem_cachex
+	log_mark
+	same "unbind" "$(tier_unbind "$BIG")" EBUSY
+	log_since | grep -q "in use: process ${_puppet_pid[a]} has failed pages" || fail "$(log_since)"
+	cat "/proc/${_puppet_pid[a]}/smaps" >/dev/null
+	puppets_end
+	same "unbind" "$(tier_unbind "$BIG")" 0
+	fs_check
 }
 
 # Much of the disk, and all of its metadata, in pmem
