@@ -175,6 +175,7 @@ poisoned()
 # Much of the disk, and all of its metadata, in pmem
 read_device()
 {
+	echo 3 >/proc/sys/vm/drop_caches
 	cg_run "$CG" dd if="$DISK" bs=1M count=100 of=/dev/null status=none
 	reclaim
 	num "pages in pmem" "$(cx stored_pages)" -ge 20000
