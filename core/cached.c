@@ -158,6 +158,38 @@ void *pmem_tier_cached_shadow(struct page *page)
 }
 EXPORT_SYMBOL_GPL(pmem_tier_cached_shadow);
 
+/* One of them is gone. Who sees that it was the last one lets go of the module. */
+static void orphan_gone(struct tier_ns *ns)
+{
+	/* Our page before we look at the others: of the last two, one sees it. */
+	smp_mb();
+	/*
+	 * The module stays for as long as it takes to return: unloading it waits
+	 * for our caller's reference to the range.
+	 */
+	if (!tier_pool_used(ns, PMEM_TIER_CACHE) && xchg(&ns->orphans, false))
+		module_put(THIS_MODULE);
+}
+
+/**
+ * tier_cached_orphaned() - a tier's client for the page cache goes
+ * @ns: the tier
+ *
+ * Pages that somebody holds stay. Nothing could be done about them while the
+ * module waits for them in its unloading: so until then it can't be unloaded.
+ *
+ * Context: process context.
+ */
+void tier_cached_orphaned(struct tier_ns *ns)
+{
+	if (!tier_pool_used(ns, PMEM_TIER_CACHE) || READ_ONCE(ns->orphans))
+		return;
+	__module_get(THIS_MODULE);
+	WRITE_ONCE(ns->orphans, true);
+	/* They may be gone by now. */
+	orphan_gone(ns);
+}
+
 /**
  * tier_cached_page_free() - the last reference to a page of the page cache is gone
  * @ns: the tier
@@ -188,4 +220,6 @@ void tier_cached_page_free(struct tier_ns *ns, struct page *page)
 	page->flags &= ~(PAGE_FLAGS_CHECK_AT_PREP | __PG_HWPOISON) |
 		       (1UL << PG_reserved);
 	pmem_tier_free(&ns->tier, index, PMEM_TIER_CACHE);
+	if (unlikely(READ_ONCE(ns->orphans)))
+		orphan_gone(ns);
 }

@@ -90,6 +90,7 @@ struct tier_counts {
  * @quiesced: no client may begin new use, under tier_lock
  * @soft: the client that gives pages back when swap needs them; written under
  *	tier_lock, read under RCU or long_pin_srcu
+ * @orphans: the page cache has pages whose client is gone: they hold the module
  */
 struct tier_ns {
 	struct pmem_tier tier;
@@ -118,6 +119,7 @@ struct tier_ns {
 	unsigned long clients;
 	bool quiesced;
 	struct pmem_tier_client __rcu *soft;
+	bool orphans;
 };
 
 static inline struct tier_ns *to_tier_ns(struct pmem_tier *tier)
@@ -190,6 +192,7 @@ extern const struct dev_pagemap_ops tier_pagemap_ops;
 /* cached.c */
 void tier_cached_init(void);
 void tier_cached_page_free(struct tier_ns *ns, struct page *page);
+void tier_cached_orphaned(struct tier_ns *ns);
 
 /* long_pin.c */
 void tier_tramp_long_pin(void);

@@ -325,6 +325,8 @@ void pmem_tier_unregister_client(struct pmem_tier_client *client)
 		WARN(client->quiesce(&ns->tier), "%s: %s goes while in use\n",
 		     ns->tier.name, client->name);
 		remove_client(ns, client);
+		if (client->user == PMEM_TIER_CACHE)
+			tier_cached_orphaned(ns);
 	}
 	clients_by_user[client->user] = NULL;
 	mutex_unlock(&tier_lock);

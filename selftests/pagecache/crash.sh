@@ -23,10 +23,12 @@ pick()
 	PICKED=$(((SEED >> 8) % $1))
 }
 
-# start WHAT: a load on MNT that is evicted all the time; it is up and running on return.
-# WHAT happens after a number of operations that the seed says, once arm is called.
+# start WHAT: a load on MNT that is evicted all the time, and perhaps promoted; it is up and running on
+# return. WHAT happens after a number of operations that the seed says, once arm is called.
 start()
 {
+	pick 2
+	_write $CX/promote_pages_per_second $((PICKED * 1000000))
 	pick 3000
 	coproc LOAD { cg_exec "$CG" "$PROGS/filecrash" --dir "$MNT" --ledger $LEDGER \
 		--seed $SEED --at "$PICKED" "$1"; }

@@ -38,6 +38,7 @@ before()
 		pids+=($!)
 	done
 	_write $CX/targets "${numbers[*]}"
+	_write $CX/promote_pages_per_second 1000000
 	loop_until 60 enough
 	kill -USR1 "${pids[@]}"
 	wait -n || echo "status $?"
