@@ -125,8 +125,7 @@ static bool can_walk(void)
 	if (!asked) {
 		asked = true;
 		pmem_tier_feature_add(&hwpoison_feature);
-		walk = pmem_tier_symbol(&hwpoison_feature,
-			"int walk_page_range(struct mm_struct *, unsigned long, unsigned long, const struct mm_walk_ops *, void *)");
+		walk = pmem_tier_symbol(&hwpoison_feature, "int walk_page_range(struct mm_struct *, unsigned long, unsigned long, const struct mm_walk_ops *, void *)");
 		static_call_update(tier_walk_page_range, walk);
 		if (walk)
 			pmem_tier_feature_on(&hwpoison_feature);

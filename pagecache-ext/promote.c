@@ -198,10 +198,10 @@ static unsigned long look(struct cx_tier *ct, unsigned long budget)
 		index = pmem_tier_next_cached(ct->tier, index);
 		if (index >= end)
 			break;
-		if (pmem_tier_index_bad(ct->tier, index))
+		if (pmem_tier_index_bad(ct->tier, index)) {
 			cx_poisoned(ct->tier, index, 0);
-		else if (look_at(ct, index) && budget &&
-			 pmem_tier_spare_dram() > 0) {
+		} else if (look_at(ct, index) && budget &&
+			   pmem_tier_spare_dram() > 0) {
 			if (promote(ct, index)) {
 				budget--;
 				moved++;
@@ -223,10 +223,10 @@ static void promote_work(struct work_struct *work)
 					  struct cx_tier, promote);
 	unsigned long budget = READ_ONCE(cx_promote_pages_per_second);
 	unsigned long start = jiffies, moved = 0;
+	bool wanted = budget || READ_ONCE(ct->tier->has_bad);
 
 	/* Pairs with cx_promote_enable(). */
-	if ((budget || READ_ONCE(ct->tier->has_bad)) &&
-	    smp_load_acquire(&ready)) {
+	if (wanted && smp_load_acquire(&ready)) {
 		budget *= clamp((start - ct->promote_last) / HZ, 1UL, 10UL);
 		moved = look(ct, budget);
 	}

@@ -338,6 +338,8 @@ cg_event() { awk -v k="$2" '$1 == k { print $2 }' "$1/memory.events"; }
 
 declare -A _puppet_pid _puppet_in _puppet_out
 
+puppet_pid() { echo "${_puppet_pid[$1]}"; }
+
 # puppet NAME [CGROUP DIRECTORY]
 puppet()
 {

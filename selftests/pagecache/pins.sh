@@ -149,9 +149,12 @@ module_gone()
 # A page fails: a clean one comes back from the disk, a dirty one is lost, and who cares is told
 poisoned()
 {
+	local pid
+
 	fs_on "$1"
 	cachex "$(fs_number)"
 	puppet a
+	pid=$(puppet_pid a)
 	tell a mapfile a 1M "$MNT/map"
 	tell a fill a 1 random
 	sync
@@ -172,8 +175,8 @@ poisoned()
 	rmmod pmem_cachex
 	log_mark
 	same "unbind" "$(tier_unbind "$BIG")" EBUSY
-	log_since | grep -q "in use: process ${_puppet_pid[a]} has failed pages" || fail "$(log_since)"
-	cat "/proc/${_puppet_pid[a]}/smaps" >/dev/null
+	log_since | grep -q "in use: process $pid has failed pages" || fail "$(log_since)"
+	cat "/proc/$pid/smaps" >/dev/null
 	puppets_end
 	same "unbind" "$(tier_unbind "$BIG")" 0
 	fs_check
