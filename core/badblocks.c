@@ -109,11 +109,11 @@ static bool overlaps(struct tier_ns *ns, u64 offset, u64 bytes, void *data)
  * @bytes: its length
  *
  * Context: process context, may sleep.
- * Return: true when there is one, or when it can't be found out.
+ * Return: 1 when there is one, 0 when there is none, or -ENOMEM.
  */
-bool tier_badblocks_in(struct tier_ns *ns, u64 offset, u64 bytes)
+int tier_badblocks_in(struct tier_ns *ns, u64 offset, u64 bytes)
 {
 	struct overlap o = { .offset = offset, .bytes = bytes };
 
-	return each_bad(ns, &o, overlaps) || o.found;
+	return each_bad(ns, &o, overlaps) ?: o.found;
 }

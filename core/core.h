@@ -167,7 +167,7 @@ void tier_range_unmap(struct tier_ns *ns);
 
 /* badblocks.c */
 int tier_badblocks_apply(struct tier_ns *ns);
-bool tier_badblocks_in(struct tier_ns *ns, u64 offset, u64 bytes);
+int tier_badblocks_in(struct tier_ns *ns, u64 offset, u64 bytes);
 
 /* pool.c */
 int tier_pool_init(struct tier_ns *ns);

@@ -57,11 +57,12 @@ static bool header_valid(const struct tier_header *h)
 static int guard_read(struct tier_ns *ns, u64 offset, void *buf)
 {
 	void *addr;
-	int err = 0;
+	int err;
 
 	/* Don't provoke a machine check that the platform told us of. */
-	if (tier_badblocks_in(ns, offset, GUARD_BYTES))
-		return -EIO;
+	err = tier_badblocks_in(ns, offset, GUARD_BYTES);
+	if (err)
+		return err < 0 ? err : -EIO;
 	addr = memremap(ns->phys + offset, GUARD_BYTES, MEMREMAP_WB);
 	if (!addr)
 		return -ENOMEM;

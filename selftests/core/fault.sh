@@ -28,10 +28,32 @@ need_injection()
 	push $FAULT/fail_page_alloc/ignore-gfp-highmem N
 }
 
+# only_below FIRST END: only what is allocated below a function in that range
+only_below()
+{
+	local f
+
+	for f in failslab fail_page_alloc; do
+		push $FAULT/$f/require-start "$1"
+		push $FAULT/$f/require-end "$2"
+	done
+}
+
+# What modules do when they are loaded, and not how the kernel loads them
+only_init()
+{
+	local first end
+
+	read -r first end < <(sort /proc/kallsyms |
+		awk '$3 == "do_one_initcall" { first = $1; next } first && $1 != first { print first, $1; exit }')
+	[[ -n $end ]] || fail 'where is do_one_initcall()?'
+	only_below "0x$first" "0x$end"
+}
+
 # only_in MODULE...: only what is allocated on behalf of a loaded module. (One range for all of them)
 only_in()
 {
-	local m first='' end='' base size f
+	local m first='' end='' base size
 
 	for m; do
 		read -r base size < <(awk -v m="$m" '$1 == m { print $NF ~ /^0x/ ? $NF : $(NF - 1), $2 }' /proc/modules)
@@ -39,10 +61,7 @@ only_in()
 		[[ -n $first ]] && (( first < base )) || first=$base
 		[[ -n $end ]] && (( end > base + size )) || end=$(( base + size ))
 	done
-	for f in failslab fail_page_alloc; do
-		push $FAULT/$f/require-start "$(printf '%#x' "$first")"
-		push $FAULT/$f/require-end "$(printf '%#x' "$end")"
-	done
+	only_below "$(printf '%#x' "$first")" "$(printf '%#x' "$end")"
 }
 
 failing() { "$PROGS/failnth" "$@"; }
@@ -51,7 +70,7 @@ module() { modinfo -n "$1"; }
 loads()
 {
 	need_injection
-	unload pmem_tier
+	only_init
 	failing load "$(module pmem_tier)"
 	failing load "$(module pmem_tier)" "claim=$SMALL memmap=ram"
 	! held "$SMALL" || fail "$SMALL is held without a module"
@@ -235,11 +254,11 @@ _nfit_again()
 	cat "$ND"/devices/ndbus*/wait_probe >/dev/null
 }
 
-case_ "loading, with each allocation failing in turn" loads
 case_ "claiming and giving back, memmap=ram" claims ram
 case_ "claiming and giving back, memmap=pmem" claims pmem
 case_ "files that do something" files
 case_ "swap while allocations fail at random" under_swap
+case_ "loading, with each allocation failing in turn" loads
 case_ "do_swap_page() is hooked already" taken 'unsigned int do_swap_page(struct vm_fault *)'
 case_ "zswap_store() is hooked already" taken 'bool zswap_store(struct folio *)'
 case_ "swapoff's function is hooked already" taken 'void disable_swap_slots_cache_lock(void)'

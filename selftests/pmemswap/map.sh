@@ -436,6 +436,7 @@ features()
 	same "features" "$(<"$TIER/features")" "$(
 		feature_on map_in init_mm, mmlist_lock
 		feature_on rmap
+		feature_on poison
 		feature_on unlend
 		feature_on promote)"
 	# Nobody can turn off what data depends on
