@@ -29,6 +29,20 @@ struct memory {
 };
 
 int cx_admission = CX_ADMIT_REUSE;
+unsigned int cx_admit_free_percent = 10;
+
+/*
+ * Whether there is room to spare isn't asked for each page that is evicted: summing up what is
+ * free takes a while. A hint, by CPU.
+ */
+#define ROOM_EVERY	64
+
+struct room {
+	unsigned int to_go;
+	bool yes;
+};
+
+static DEFINE_PER_CPU(struct room, room);
 static struct memory __rcu *memory;
 
 static void give_way(void)
@@ -109,6 +123,31 @@ static u64 key_of(const struct folio *folio)
 	return file * 0xd6e8feb86659fd93ULL + folio->index;
 }
 
+static bool ask_for_room(void)
+{
+	const struct cx_tiers *tiers = rcu_dereference_sched(cx_tiers);
+	unsigned int i;
+
+	for (i = 0; tiers && i < tiers->nr; i++)
+		if (cx_free_percent(tiers->tier[i]) >
+		    READ_ONCE(cx_admit_free_percent))
+			return true;
+	return false;
+}
+
+/* Is so much free that what is admitted takes no other page its place? */
+static bool has_room(void)
+{
+	struct room *r = this_cpu_ptr(&room);
+
+	if (unlikely(!r->to_go)) {
+		r->to_go = ROOM_EVERY;
+		r->yes = ask_for_room();
+	}
+	r->to_go--;
+	return r->yes;
+}
+
 static bool seen(struct memory *m, const struct folio *folio)
 {
 	bool yes = ghost_seen(&m->ghost, key_of(folio));
@@ -122,14 +161,17 @@ static bool seen(struct memory *m, const struct folio *folio)
  * cx_reused() - was what is evicted now evicted before, not long ago?
  * @folio: it
  *
- * Context: interrupts disabled, which keeps the ghost there.
- * Return: true if so.
+ * While pools are empty, for the most part, there is nothing that it could take the place
+ * of: then it needs no evidence.
+ *
+ * Context: interrupts disabled, which keeps the ghost and the tiers there.
+ * Return: true if it is to be admitted.
  */
 bool cx_reused(const struct folio *folio)
 {
 	struct memory *m = rcu_dereference_sched(memory);
 
-	return m && seen(m, folio);
+	return has_room() || (m && seen(m, folio));
 }
 
 /**

@@ -192,6 +192,7 @@ void cx_evict_disable(void);
 
 /* admit.c */
 extern int cx_admission;
+extern unsigned int cx_admit_free_percent;
 void cx_admit_resize(unsigned long pool_pages);
 void cx_admit_exit(void);
 bool cx_reused(const struct folio *folio);
@@ -220,6 +221,7 @@ unsigned int cx_long_pin(struct pmem_tier *tier, struct folio *folio);
 /* reclaim.c */
 void cx_reclaim_work(struct work_struct *work);
 void cx_low(struct pmem_tier *tier);
+unsigned int cx_free_percent(struct cx_tier *ct);
 bool cx_give_back(struct pmem_tier *tier);
 bool cx_drop_small(struct cx_tier *ct, unsigned long pages);
 unsigned long cx_drain(struct cx_tier *ct);

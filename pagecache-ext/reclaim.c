@@ -60,6 +60,21 @@ static unsigned long target(struct cx_tier *ct)
 }
 
 /**
+ * cx_free_percent() - how much of a pool is free beyond what reclaim keeps so
+ * @ct: the tier
+ *
+ * Context: any.
+ * Return: that, in percent of the pool.
+ */
+unsigned int cx_free_percent(struct cx_tier *ct)
+{
+	unsigned long free = pmem_tier_free_pages(ct->tier);
+	unsigned long want = target(ct);
+
+	return free > want ? (free - want) * 100 / ct->tier->nr_pages : 0;
+}
+
+/**
  * cx_reclaim_work() - make the pool's reserve free again
  * @work: of a tier
  *

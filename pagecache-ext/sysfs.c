@@ -9,6 +9,9 @@
 
 #include "cachex.h"
 
+/* 4 GiB a second: as pmemswap has it. */
+#define PROMOTE_MAX	1048576
+
 static struct kobject *root;
 
 static ssize_t enabled_show(struct kobject *kobj, struct kobj_attribute *attr,
@@ -72,6 +75,27 @@ static ssize_t admission_store(struct kobject *kobj,
 	return count;
 }
 
+static ssize_t admit_free_percent_show(struct kobject *kobj,
+				       struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(cx_admit_free_percent));
+}
+
+static ssize_t admit_free_percent_store(struct kobject *kobj,
+					struct kobj_attribute *attr,
+					const char *buf, size_t count)
+{
+	unsigned int percent;
+
+	if (kstrtouint(buf, 10, &percent) || percent > 100) {
+		pr_err("admit_free_percent: \"%.*s\" not accepted: expected 0 to 100\n",
+		       pmem_tier_shown(buf), buf);
+		return -EINVAL;
+	}
+	WRITE_ONCE(cx_admit_free_percent, percent);
+	return count;
+}
+
 static ssize_t max_pages_show(struct kobject *kobj, struct kobj_attribute *attr,
 			      char *buf)
 {
@@ -107,9 +131,9 @@ static ssize_t promote_pages_per_second_store(struct kobject *kobj,
 {
 	unsigned int pages;
 
-	if (kstrtouint(buf, 10, &pages)) {
-		pr_err("promote_pages_per_second: \"%.*s\" not accepted: expected 0 to %u\n",
-		       (int)strcspn(buf, "\n"), buf, UINT_MAX);
+	if (kstrtouint(buf, 10, &pages) || pages > PROMOTE_MAX) {
+		pr_err("promote_pages_per_second: \"%.*s\" not accepted: expected 0 to %d\n",
+		       pmem_tier_shown(buf), buf, PROMOTE_MAX);
 		return -EINVAL;
 	}
 	WRITE_ONCE(cx_promote_pages_per_second, pages);
@@ -130,6 +154,8 @@ static ssize_t drop_store(struct kobject *kobj, struct kobj_attribute *attr,
 static struct kobj_attribute enabled_attr = __ATTR_RW(enabled);
 static struct kobj_attribute targets_attr = __ATTR_RW(targets);
 static struct kobj_attribute admission_attr = __ATTR_RW(admission);
+static struct kobj_attribute admit_free_percent_attr =
+	__ATTR_RW(admit_free_percent);
 static struct kobj_attribute max_pages_attr = __ATTR_RW(max_pages);
 static struct kobj_attribute drop_attr = __ATTR_WO(drop);
 static struct kobj_attribute promote_pages_per_second_attr =
@@ -139,6 +165,7 @@ static struct attribute *cx_attrs[] = {
 	&enabled_attr.attr,
 	&targets_attr.attr,
 	&admission_attr.attr,
+	&admit_free_percent_attr.attr,
 	&max_pages_attr.attr,
 	&promote_pages_per_second_attr.attr,
 	&drop_attr.attr,

@@ -192,7 +192,7 @@ off()
 	used 0 $PAGES
 	refuses $CX/promote_pages_per_second -1
 	refuses $CX/promote_pages_per_second many
-	refuses $CX/promote_pages_per_second 4294967296
+	refuses $CX/promote_pages_per_second 1048577
 	same "promote_pages_per_second" "$(cx promote_pages_per_second)" 0
 	same "pages in pmem" "$(cx stored_pages)" "$stored"
 	same "promoted" "$(cx promoted)" 0

@@ -65,6 +65,8 @@ other_words()
 	refuses $CX/admission some
 	refuses $CX/max_pages -1
 	refuses $CX/max_pages many
+	refuses $CX/admit_free_percent 101
+	refuses $CX/admit_free_percent -1
 	refuses $CX/drop 0
 	rmmod pmem_cachex
 	fails 'Invalid argument' modprobe pmem_cachex targets=/dev/vda
@@ -147,6 +149,7 @@ reuse()
 	fs_on ext4
 	cachex "$(fs_number)"
 	_write $CX/admission reuse
+	_write $CX/admit_free_percent 100
 	file_in_pmem
 	num "puts the first time" "$(cx puts)" -le $((PAGES / 20))
 	evict
@@ -157,6 +160,29 @@ reuse()
 	cg_run "$CG" cat "$MNT/scan" >/dev/null
 	reclaim
 	num "puts" "$(cx puts)" -le $((PAGES + 25600 / 20))
+	cmp "$FILE" "$REF"
+}
+
+# Without evidence for as long as there is room: then not
+room()
+{
+	local total
+
+	fs_on ext4
+	modprobe pmem_tier claim="$BIG"
+	total=$(tier_stat "$BIG" total_pages)
+	cachex "$(fs_number)"
+	_write $CX/admission reuse
+	same "admit_free_percent" "$(cx admit_free_percent)" 10
+	file_in_pmem
+	taken
+	dd if=/dev/zero of="$MNT/scan" bs=1M count=200 status=none
+	sync
+	cg_run "$CG" cat "$MNT/scan" >/dev/null
+	reclaim
+	num "free pages" "$(tier_stat "$BIG" free_pages)" -ge $((total / 12))
+	num "puts" "$(cx puts)" -ge $((total * 8 / 10))
+	num "rejected_admission" "$(cx rejected_admission)" -ge $((51200 - total))
 	cmp "$FILE" "$REF"
 }
 
@@ -373,6 +399,7 @@ case_ 'swap files' ends swapfile
 case_ 'admission off, and not enabled' ends off
 case_ 'max_pages' ends limit
 case_ 'admission on the second eviction' ends reuse
+case_ 'admission while there is room' ends room
 case_ 'the reserve' ends reserve
 case_ 'the reserve is all there is' ends full
 case_ 'tmpfs' ends tmpfs

@@ -290,6 +290,7 @@ static enum verdict judge(const struct file *f)
 		{ "map_faults", "off read all", 0 },
 		{ "fault_around_pages", "1 2 4 8 16 32 64 128 256 512", 0 },
 		{ "promote_pages_per_second", NULL, 1048576 },
+		{ "admit_free_percent", NULL, 100 },
 		{ "max_pages", NULL, UINT64_MAX },
 		{ "admission", "off reuse all", 0 },
 		{ "enabled", "0 1", 0 },
