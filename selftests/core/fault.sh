@@ -39,15 +39,31 @@ only_below()
 	done
 }
 
+# function_at NAME: sets FIRST and END, where it is in the kernel
+function_at()
+{
+	read -r FIRST END < <(sort /proc/kallsyms |
+		awk -v f="$1" '$3 == f { first = $1; next } first && $1 != first { print "0x" first, "0x" $1; exit }')
+	[[ -n $END ]] || fail "where is $1()?"
+}
+
 # What modules do when they are loaded, and not how the kernel loads them
 only_init()
 {
-	local first end
+	function_at do_one_initcall
+	only_below "$FIRST" "$END"
+}
 
-	read -r first end < <(sort /proc/kallsyms |
-		awk '$3 == "do_one_initcall" { first = $1; next } first && $1 != first { print first, $1; exit }')
-	[[ -n $end ]] || fail 'where is do_one_initcall()?'
-	only_below "0x$first" "0x$end"
+# The kernel doesn't expect page tables of its direct map to fail: it goes on with a NULL pointer
+spare_direct_map()
+{
+	local f
+
+	function_at init_memory_mapping
+	for f in failslab fail_page_alloc; do
+		push $FAULT/$f/reject-start "$FIRST"
+		push $FAULT/$f/reject-end "$END"
+	done
 }
 
 # only_in MODULE...: only what is allocated on behalf of a loaded module. (One range for all of them)
@@ -71,6 +87,7 @@ loads()
 {
 	need_injection
 	only_init
+	spare_direct_map
 	failing load "$(module pmem_tier)"
 	failing load "$(module pmem_tier)" "claim=$SMALL memmap=ram"
 	! held "$SMALL" || fail "$SMALL is held without a module"
@@ -90,6 +107,7 @@ claims()
 	modprobe pmem_cachex
 	same "unbind" "$(tier_unbind "$SMALL")" 0
 	only_in pmem_tier pmemswap pmem_cachex
+	spare_direct_map
 	failing write "$ND/drivers/pmem_tier/bind" "$SMALL" "$ND/drivers/pmem_tier/unbind" "$SMALL"
 	is_free "$SMALL"
 	same "bind" "$(tier_bind "$SMALL")" 0
