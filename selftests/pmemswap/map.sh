@@ -3,7 +3,7 @@
 # vm: --mem 1G --nvdimm 512M --nvdimm 256M
 # timeout: 900
 # Page-in by mapping: data, fork, swapoff with pages lent, giving them back, zswap,
-# charging, drain, media errors, bad values.
+# charging, drain, bad values.
 
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2317 # cases_done calls them
@@ -179,25 +179,6 @@ with_zswap()
 	cg_run "$CG" "$PROGS/hog" --size 80M --passes 1 --zero 30
 	swap_off "$DEV"
 	idle "$BIG"
-}
-
-# An uncorrectable error in a page that is lent: mm can't handle it, and says so; the page never
-# comes back into the pool
-poisoned()
-{
-	local bad
-
-	start
-	bad=$(tier_stat "$BIG" bad_pages)
-	log_mark
-	tell p poison a 100 1
-	same "MADV_HWPOISON" "$REPLY" ENXIO
-	tell p verify a
-	puppet_end p
-	swap_off "$DEV"
-	same "bad_pages" "$(tier_stat "$BIG" bad_pages)" $((bad + 1))
-	idle "$BIG"
-	same "unbind" "$(tier_unbind "$BIG")" 0
 }
 
 # Swap until it moves, and then memory, of the same cgroup
@@ -522,7 +503,6 @@ case_ 'after the other process is gone' fork_gone
 case_ 'giving the namespace back takes them back' unbind_takes_back
 case_ 'swapoff and swapon while pages are lent' swapon_again
 case_ 'with zswap in between' with_zswap
-case_ 'an uncorrectable error in a lent page' poisoned
 case_ 'charged as swap, and as memory when it moves' charged
 case_ 'a cgroup without room for what comes back' no_room
 case_ 'drain, also with pinned pages' drain
