@@ -20,6 +20,7 @@
  * one, still under the lock. Those for which there is no room are just evicted.
  */
 
+#include <linux/buffer_head.h>
 #include <linux/dax.h>
 #include <linux/fs.h>
 #include <linux/memcontrol.h>
@@ -110,7 +111,9 @@ static enum cx_reject why_refused(const struct inode *inode)
  * May this lie in pmem, on no LRU list?
  *
  * A filesystem without ->migrate_folio() has reasons for wanting a page to stay
- * what it is; one with ->free_folio() or AS_RELEASE_ALWAYS keeps books.
+ * what it is; one with ->free_folio() or AS_RELEASE_ALWAYS keeps books. Files whose data goes
+ * through the journal (they have the ->migrate_folio() that minds references to buffers) stay
+ * out: once, after a crash, a hole that had been synced read as what was there before.
  */
 static __always_inline enum cx_reject check(const struct folio *folio,
 					    const struct address_space *mapping)
@@ -127,6 +130,9 @@ static __always_inline enum cx_reject check(const struct folio *folio,
 			      BIT(AS_RELEASE_ALWAYS) | BIT(AS_INACCESSIBLE)) ||
 	    mapping_min_folio_order(mapping) ||
 	    !ops->migrate_folio || ops->free_folio)
+		return CX_REJECT_KIND;
+	if (ops->migrate_folio == buffer_migrate_folio_norefs &&
+	    !S_ISBLK(inode->i_mode))
 		return CX_REJECT_KIND;
 	if ((flags & (BIT(PG_uptodate) | BIT(PG_private) | BIT(PG_private_2) |
 		      BIT(PG_dirty) | BIT(PG_writeback) | BIT(PG_swapbacked) |

@@ -108,7 +108,7 @@ on()
 	num "pages in pmem" "$(cx stored_pages)" -gt 0
 	fs_off
 	loop_until 5 is 0 cx stored_pages
-	num "hits" "$(cx hits)" -ge 100
+	num "hits" "$(cx hits)" -ge 20
 	rmmod pmem_cachex
 	fs_check
 	mount -t "$FS" "$DISK" "$MNT"

@@ -75,6 +75,18 @@ other_words()
 	same "targets" "$(cx targets)" 'ext4 8:1'
 }
 
+# Data in the journal: files as all others, but their buffers are the journal's
+journalled()
+{
+	fs_on ext4
+	fs_off
+	mount -t ext4 -o data=journal "$DISK" "$MNT"
+	cachex "$(fs_number)"
+	file_in_pmem
+	not_taken kind
+	cmp "$FILE" "$REF"
+}
+
 encrypted()
 {
 	fs_on ext4 -O encrypt
@@ -399,6 +411,7 @@ case_ 'swap files' ends swapfile
 case_ 'admission off, and not enabled' ends off
 case_ 'max_pages' ends limit
 case_ 'admission on the second eviction' ends reuse
+case_ 'data in the journal' ends journalled
 case_ 'admission while there is room' ends room
 case_ 'the reserve' ends reserve
 case_ 'the reserve is all there is' ends full
