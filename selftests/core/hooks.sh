@@ -89,14 +89,17 @@ no_btf()
 	done
 }
 
-hooked() { grep -q "^$1 " $TRACING/enabled_functions; }
+hooked()
+{
+	mountpoint -q $TRACING || mount -t tracefs tracefs $TRACING
+	grep -q "^$1 " $TRACING/enabled_functions
+}
 
 # hook on|off TYPE: asks for the function of that type, looks whether it is hooked
 hook()
 {
 	local f=disable_swap_slots_cache_lock
 
-	mountpoint -q $TRACING || mount -t tracefs tracefs $TRACING
 	load pmem_tier_try "prototype=$2 $f(void)" hook=1
 	[[ $(<$FEATURES) == "try: $1"* ]] || fail "$(<$FEATURES)"
 	if [[ $1 == on ]]; then
@@ -119,7 +122,6 @@ hook_again()
 	need_btf
 	load pmem_tier_try 'prototype=void disable_swap_slots_cache_lock(void)' hook=1 again=20
 	same "the feature" "$(<$FEATURES)" "try: on"
-	mountpoint -q $TRACING || mount -t tracefs tracefs $TRACING
 	hooked disable_swap_slots_cache_lock || fail "it isn't hooked"
 	unload pmem_tier_try
 	! hooked disable_swap_slots_cache_lock || fail "it is hooked still"

@@ -39,19 +39,20 @@ around()
 	swap_on "$DEV"
 }
 
+_swap_off_if_on() { ! swap_active "$DEV" || swap_off "$DEV"; }
+
 _leave()
 {
 	_puppets_kill
-	! swap_active "$DEV" || swap_off "$DEV"
+	_swap_off_if_on
 }
 
 # Everybody is gone, swap goes off: the pool must be as it was. Pages may take some seconds to return.
 nothing_left()
 {
 	puppets_end
-	! swap_active "$DEV" || swap_off "$DEV"
-	loop_until 20 pool_idle "$BIG" || :
-	idle "$BIG"
+	_swap_off_if_on
+	idle "$BIG" 25
 }
 
 # prog NAME ARG...: a program with the exit status of lib/area.h; what it says last is why it skips

@@ -277,12 +277,12 @@ balanced()
 		    $(<"$d/bad_pages") )) "$(<"$d/total_pages")"
 }
 
-# idle NAMESPACE: every page comes back within a moment, and no slot is used
+# idle NAMESPACE [SECONDS]: every page comes back within a moment (5), and no slot is used
 idle()
 {
 	local dev f
 
-	loop_until 5 pool_idle "$1" || {
+	loop_until "${2:-5}" pool_idle "$1" || {
 		(cd "$TIER/$1" && grep -H . ./*_pages)
 		fail "the pool of $1 is not idle"
 	}

@@ -376,12 +376,11 @@ static bool is_hole(uint64_t i)
 	return !is_protected(i);
 }
 
-/* Pages that are out aren't missing, and neighbours that are stay so */
-static void missing(const uint64_t *arg)
+/* New memory: some of it was written and is out, the rest was never touched */
+static void start_holes(void)
 {
 	uint64_t i;
 
-	(void)arg;
 	area_new(&area, PAGES, 0);
 	for (i = 0; i < PAGES; i++) {
 		if (is_hole(i))
@@ -389,12 +388,28 @@ static void missing(const uint64_t *arg)
 		area_write(&area, i, KIND_RANDOM);
 		range_out(&area, i, 1);
 	}
-	open_uffd(0);
-	watch(&area, UFFDIO_REGISTER_MODE_MISSING);
-	start_handler();
+}
+
+static void check_between_holes(void)
+{
+	uint64_t i;
+
 	for (i = 0; i < PAGES; i++)
 		if (!is_hole(i))
 			area_check_page(&area, i);
+}
+
+/* Pages that are out aren't missing, and neighbours that are stay so */
+static void missing(const uint64_t *arg)
+{
+	uint64_t i;
+
+	(void)arg;
+	start_holes();
+	open_uffd(0);
+	watch(&area, UFFDIO_REGISTER_MODE_MISSING);
+	start_handler();
+	check_between_holes();
 	for (i = 0; i < PAGES; i++)
 		same("where it is", where_is(area_page(&area, i)), is_hole(i) ? NOWHERE : LENT);
 	check_all_events(NULL, NULL, NULL);
@@ -419,21 +434,13 @@ static void wp_holes(const uint64_t *arg)
 	uint64_t i;
 
 	(void)arg;
-	area_new(&area, PAGES, 0);
-	for (i = 0; i < PAGES; i++) {
-		if (is_hole(i))
-			continue;
-		area_write(&area, i, KIND_RANDOM);
-		range_out(&area, i, 1);
-	}
+	start_holes();
 	open_uffd(UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_UNPOPULATED);
 	watch(&area, UFFDIO_REGISTER_MODE_WP);
 	for (i = 0; i < PAGES; i++)
 		protect(i, true);
 	start_handler();
-	for (i = 0; i < PAGES; i++)
-		if (!is_hole(i))
-			area_check_page(&area, i);
+	check_between_holes();
 	for (i = 0; i < PAGES; i++) {
 		if (!is_hole(i))
 			same("where it is", where_is(area_page(&area, i)), LENT);
