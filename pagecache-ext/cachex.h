@@ -69,7 +69,7 @@ enum cx_stat {
 };
 
 /* Targets that have counters, and slot 0 for what is no target's. */
-#define CX_SLOTS	64
+#define CX_SLOTS	128
 
 struct cx_stats {
 	s64 count[CX_SLOTS][CX_NR_STATS];
@@ -236,7 +236,7 @@ void cx_promote_exit(void);
 
 /* stats.c */
 int cx_stats_init(struct kobject *root);
-int cx_stats_slot(const char *name);
+int cx_stats_slot(const char *name, const unsigned long *in_use);
 void cx_stats_hide(struct kobject *root);
 void cx_stats_exit(void);
 

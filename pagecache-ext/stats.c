@@ -15,11 +15,13 @@
 struct cx_stats __percpu *cx_stats;
 
 /*
- * Directories of targets, by slot; slot 0 has none. They are made under slots_lock, and
- * stay: their counters never go back.
+ * Directories of targets, by slot; slot 0 has none. They stay when the target goes, as do its
+ * counters, until another needs the slot: that one begins with what was counted so far.
+ * slots_lock protects writing to both.
  */
 static DEFINE_MUTEX(slots_lock);
 static struct kobject *slots[CX_SLOTS];
+static s64 begin[CX_SLOTS][CX_NR_STATS];
 static struct kobject *targets_dir;
 
 static s64 slot_sum(unsigned int slot, enum cx_stat stat)
@@ -42,7 +44,7 @@ static s64 sum_of(const struct kobject *dir, enum cx_stat stat)
 		s64 one = slot_sum(slot, stat);
 
 		if (slot && READ_ONCE(slots[slot]) == dir)
-			return one;
+			return one - begin[slot][stat];
 		sum += one;
 	}
 	return sum;
@@ -130,29 +132,60 @@ static int add_slot(unsigned int slot, const char *name)
 	return err;
 }
 
+static void remove_slot(unsigned int slot)
+{
+	struct kobject *dir = slots[slot];
+
+	/* Nobody reads them on return. */
+	sysfs_remove_group(dir, &each_group);
+	WRITE_ONCE(slots[slot], NULL);
+	kobject_put(dir);
+}
+
+/* Of a target that is none any more, nor has a page stored. */
+static int find_unused(const unsigned long *in_use)
+{
+	enum cx_stat stat;
+	unsigned int slot;
+
+	/* Who has seen it as a target has counted what it put. */
+	synchronize_rcu();
+	for_each_clear_bit(slot, in_use, CX_SLOTS)
+		if (slot && slot_sum(slot, CX_PUTS) == slot_sum(slot, CX_FREED))
+			break;
+	if (slot == CX_SLOTS)
+		return -E2BIG;
+	remove_slot(slot);
+	for (stat = 0; stat < CX_NR_STATS; stat++)
+		begin[slot][stat] = slot_sum(slot, stat);
+	return slot;
+}
+
 /**
  * cx_stats_slot() - where a target's counters are
  * @name: the target; when it is new it gets a directory
+ * @in_use: slots of targets that there are, and that there will be
  *
- * Context: process context, may sleep.
- * Return: the slot; -E2BIG when there were too many targets since the module was loaded;
- * -ENOMEM.
+ * Context: process context, may sleep; targets aren't changed meanwhile.
+ * Return: the slot; -E2BIG when all the others have pages stored or are in use; -ENOMEM.
  */
-int cx_stats_slot(const char *name)
+int cx_stats_slot(const char *name, const unsigned long *in_use)
 {
-	int slot;
+	int slot, unused = 0;
 
 	mutex_lock(&slots_lock);
-	for (slot = 1; slot < CX_SLOTS && slots[slot]; slot++)
-		if (!strcmp(kobject_name(slots[slot]), name))
+	for (slot = 1; slot < CX_SLOTS; slot++) {
+		if (!slots[slot])
+			unused = unused ?: slot;
+		else if (!strcmp(kobject_name(slots[slot]), name))
 			goto out;
-	if (slot < CX_SLOTS) {
-		slot = add_slot(slot, name);
-	} else {
-		pr_err("targets: \"%s\" not accepted: there were %d others since the module was loaded\n",
-		       name, CX_SLOTS - 1);
-		slot = -E2BIG;
 	}
+	slot = unused ?: find_unused(in_use);
+	if (slot > 0)
+		slot = add_slot(slot, name);
+	else
+		pr_err("targets: \"%s\" not accepted: expected at most %d that are or have pages stored\n",
+		       name, CX_SLOTS - 1);
 out:
 	mutex_unlock(&slots_lock);
 	return slot;
@@ -203,10 +236,9 @@ void cx_stats_hide(struct kobject *root)
 
 	sysfs_remove_group(root, &all_group);
 	sysfs_remove_group(root, &each_group);
-	for (slot = 1; slot < CX_SLOTS && slots[slot]; slot++) {
-		sysfs_remove_group(slots[slot], &each_group);
-		kobject_put(slots[slot]);
-	}
+	for (slot = 1; slot < CX_SLOTS; slot++)
+		if (slots[slot])
+			remove_slot(slot);
 	kobject_put(targets_dir);
 }
 

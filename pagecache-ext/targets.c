@@ -4,6 +4,7 @@
  */
 #define pr_fmt(fmt) "pmem_cachex: " fmt
 
+#include <linux/bitmap.h>
 #include <linux/ctype.h>
 #include <linux/fs.h>
 #include <linux/kdev_t.h>
@@ -151,15 +152,22 @@ static int name_of(const struct target *t, char *buf, size_t size)
 /* All of them get counters, or none becomes a target. */
 static int replace(struct targets *new)
 {
+	DECLARE_BITMAP(in_use, CX_SLOTS) = { };
 	struct targets *old;
 	char name[NAME_LEN];
 	unsigned int i;
 	int slot = 0;
 
 	mutex_lock(&targets_lock);
-	for (i = 0; new && i < new->nr && slot >= 0; i++) {
+	old = rcu_dereference_protected(targets, lockdep_is_held(&targets_lock));
+	for (i = 0; old && i < old->nr; i++)
+		__set_bit(old->target[i].slot, in_use);
+	for (i = 0; new && i < new->nr; i++) {
 		name_of(&new->target[i], name, sizeof(name));
-		slot = cx_stats_slot(name);
+		slot = cx_stats_slot(name, in_use);
+		if (slot < 0)
+			break;
+		__set_bit(slot, in_use);
 		new->target[i].slot = slot;
 	}
 	old = new;
@@ -180,7 +188,7 @@ static int replace(struct targets *new)
  *
  * Context: process context, may sleep.
  * Return: 0; -EINVAL, with nothing changed, for a word that is no target, -E2BIG for too many
- * of them, now or since the module was loaded; -ENOMEM.
+ * of them, now or with those that still have pages stored; -ENOMEM.
  */
 int cx_targets_set(const char *buf)
 {
