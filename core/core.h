@@ -205,7 +205,12 @@ void tier_long_pin_exit(void);
 bool tier_hwpoison_left(struct tier_ns *ns);
 void tier_hwpoison_exit(void);
 
+/* hibernate.c */
+int tier_hibernate_init(void);
+void tier_hibernate_exit(void);
+
 /* tiers.c */
+bool tier_any_lent(void);
 unsigned int tier_client_long_pin(struct tier_ns *ns, struct folio *folio);
 int tier_publish(struct tier_ns *ns);
 int tier_quiesce(struct device *dev);

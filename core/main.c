@@ -16,15 +16,22 @@ static int __init pmem_tier_init(void)
 	if (err)
 		return err;
 	tier_cached_init();
-	err = tier_claim_init();
+	err = tier_hibernate_init();
 	if (err)
-		tier_sysfs_exit();
+		goto out_sysfs;
+	err = tier_claim_init();
+	if (!err)
+		return 0;
+	tier_hibernate_exit();
+out_sysfs:
+	tier_sysfs_exit();
 	return err;
 }
 
 static void __exit pmem_tier_exit(void)
 {
 	tier_claim_exit();
+	tier_hibernate_exit();
 	tier_hwpoison_exit();
 	tier_long_pin_exit();
 	tier_sysfs_exit();

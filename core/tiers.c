@@ -263,6 +263,31 @@ bool tier_client_poisoned(struct tier_ns *ns, unsigned long index, int flags)
 }
 
 /**
+ * tier_any_lent() - does mm hold pages? Each tier is named in the log
+ *
+ * Context: process context, takes tier_lock.
+ * Return: true when it holds pages of any tier.
+ */
+bool tier_any_lent(void)
+{
+	struct tier_ns *ns;
+	bool any = false;
+
+	mutex_lock(&tier_lock);
+	list_for_each_entry(ns, &tiers, node) {
+		unsigned long lent = tier_pool_lent(ns);
+
+		if (!lent)
+			continue;
+		pr_err("%s: no hibernation: %lu pages are in use\n",
+		       ns->tier.name, lent);
+		any = true;
+	}
+	mutex_unlock(&tier_lock);
+	return any;
+}
+
+/**
  * pmem_tier_idle() - a client's use of some tier has ended
  *
  * Wakes a removal that waits for it. For a client that refused quiesce().

@@ -42,13 +42,16 @@ struct workqueue_struct *cx_wq;
 struct pmem_tier_feature cx_feature = { .name = "cachex" };
 
 /*
- * cx_lock protects cx_tier_list, and writing cx_tiers and enabled. Taken under tier_lock of
- * core; drains run under it.
+ * cx_lock protects cx_tier_list, hibernating, and writing cx_tiers and enabled. Taken under
+ * tier_lock of core; drains run under it.
  */
 DEFINE_MUTEX(cx_lock);
 LIST_HEAD(cx_tier_list);
 struct cx_tiers __rcu *cx_tiers;
 static bool enabled;
+
+/* Nothing may be taken: it would be missing from the image. */
+static bool hibernating;
 
 /**
  * cx_enabled() - is what is evicted taken?
@@ -199,14 +202,15 @@ static struct pmem_tier_client client = {
  * cx_enable() - begin to take what is evicted
  *
  * Context: process context, may sleep.
- * Return: 0, or a negative error: the kernel lacks what it takes.
+ * Return: 0; -EBUSY while the system hibernates; another negative error: the kernel lacks
+ * what it takes.
  */
 int cx_enable(void)
 {
 	int err;
 
 	mutex_lock(&cx_lock);
-	err = cx_drop_init();
+	err = hibernating ? -EBUSY : cx_drop_init();
 	if (!err)
 		err = pmem_tier_long_pin_enable(&cx_feature);
 	if (!err)
@@ -268,31 +272,41 @@ int cx_drop_all(void)
 	return err;
 }
 
+static void hibernation(bool begins)
+{
+	static bool was_enabled;
+	bool enable = false;
+
+	mutex_lock(&cx_lock);
+	if (begins)
+		was_enabled = enabled;
+	else
+		swap(enable, was_enabled);
+	hibernating = begins;
+	mutex_unlock(&cx_lock);
+	if (enable)
+		cx_enable();
+}
+
 /*
  * An image has no pmem, but the page cache that refers to it. While it is made and read the pmem
  * could be used by another kernel.
  */
 static int pm_event(struct notifier_block *nb, unsigned long event, void *unused)
 {
-	static bool was_enabled;
-
 	switch (event) {
 	case PM_HIBERNATION_PREPARE:
-		was_enabled = cx_enabled();
+		hibernation(true);
 		if (!cx_disable())
 			break;
 		pr_err("no hibernation: pages of the page cache in pmem are in use\n");
-		if (was_enabled)
-			cx_enable();
-		was_enabled = false;
+		hibernation(false);
 		return notifier_from_errno(-EBUSY);
 	case PM_POST_HIBERNATION:
-		if (was_enabled)
-			cx_enable();
-		was_enabled = false;
+		hibernation(false);
 		break;
 	}
-	return NOTIFY_OK;
+	return NOTIFY_DONE;
 }
 
 static struct notifier_block pm_notifier = { .notifier_call = pm_event };

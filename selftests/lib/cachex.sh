@@ -116,3 +116,18 @@ reclaim()
 } 2>/dev/null
 
 sectors_read() { awk '{ print $3 }' "/sys/block/${DISK##*/}/stat"; }
+
+# hold KIND PAGE COUNT [dirty]: sets HOLD_PID, HELD (what it said)
+hold()
+{
+	coproc HOLD { exec "$PROGS/filehold" "$1" "$FILE" "${@:2}"; }
+	HOLD_IN=${HOLD[1]}
+	# shellcheck disable=SC2034 # tests look at it
+	read -r HELD <&"${HOLD[0]}"
+}
+
+let_go()
+{
+	eval "exec $HOLD_IN>&-"
+	wait "$HOLD_PID"
+}

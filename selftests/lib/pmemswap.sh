@@ -425,3 +425,13 @@ _puppets_kill()
 		wait "${_puppet_pid[$name]}" 2>/dev/null
 	done
 }
+
+# Hibernation, only as far as the freezer, and back after 5 s
+hibernate_trial()
+{
+	local test=/sys/power/pm_test
+
+	grep -qw disk /sys/power/state || skip 'no hibernation in this kernel'
+	[[ -w $test ]] || skip 'this kernel has no trial of hibernation'
+	push $test freezer
+}

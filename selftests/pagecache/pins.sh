@@ -28,20 +28,6 @@ on()
 	fs_off
 }
 
-# hold KIND PAGE COUNT [dirty]: sets HOLD_PID, HELD (what it said)
-hold()
-{
-	coproc HOLD { exec "$PROGS/filehold" "$1" "$FILE" "${@:2}"; }
-	HOLD_IN=${HOLD[1]}
-	read -r HELD <&"${HOLD[0]}"
-}
-
-let_go()
-{
-	eval "exec $HOLD_IN>&-"
-	wait "$HOLD_PID"
-}
-
 # Pinned in pmem it can't be: it comes back in DRAM, with what was written to it
 long_pin()
 {

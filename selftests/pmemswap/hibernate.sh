@@ -10,16 +10,6 @@
 
 need_namespaces 1
 
-# Only as far as the freezer, and back after 5 s
-trial()
-{
-	local test=/sys/power/pm_test
-
-	grep -qw disk /sys/power/state || skip 'no hibernation in this kernel'
-	[[ -w $test ]] || skip 'this kernel has no trial of hibernation'
-	push $test freezer
-}
-
 refused()
 {
 	log_mark
@@ -29,7 +19,7 @@ refused()
 
 swap_active_then_not()
 {
-	trial
+	hibernate_trial
 	use "$BIG"
 	swap_on "$DEV"
 	puppet p
@@ -46,7 +36,7 @@ swap_active_then_not()
 
 only_open()
 {
-	trial
+	hibernate_trial
 	use "$BIG"
 	exec 9<"/dev/$DEV"
 	refused
@@ -56,7 +46,7 @@ only_open()
 
 pages_lent()
 {
-	trial
+	hibernate_trial
 	use "$BIG"
 	[[ $(writing "/sys/block/$DEV/pmemswap/map_faults" all) == 0 ]] ||
 		skip 'this kernel has no page-in by mapping'

@@ -1,0 +1,79 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# vm: --mem 768M --nvdimm 128M --disk 600M
+# timeout: 600
+# An image of the system has no pmem: pages of the page cache go before it is made, or it isn't.
+
+# shellcheck source-path=SCRIPTDIR
+# shellcheck disable=SC2317 # cases_done calls them
+. "$(dirname "$0")/../lib/cachex.sh"
+
+need_namespaces 1
+need_disk
+
+on_ext4()
+{
+	hibernate_trial
+	fs_on ext4
+	cachex "$(fs_number)"
+	file_in_pmem
+	num "pages in pmem" "$(cx stored_pages)" -ge $((PAGES * 9 / 10))
+	"$@"
+	cmp "$FILE" "$REF"
+	rm "$FILE"
+	fs_off
+	idle "$BIG"
+}
+
+dropped()
+{
+	local puts
+
+	# what the way to the freezer evicts would be taken behind it
+	_write $CX/admission off
+	_write /sys/power/state disk
+	same "pages in pmem" "$(cx stored_pages)" 0
+	same "enabled" "$(cx enabled)" 1
+	_write $CX/admission all
+	puts=$(cx puts)
+	evict
+	num "puts" "$(cx puts)" -ge $((puts + PAGES * 9 / 10))
+	# It stays off when it was
+	_write $CX/enabled 0
+	_write /sys/power/state disk
+	same "enabled" "$(cx enabled)" 0
+}
+
+held()
+{
+	hold pipe 8 16
+	same "holder" "$HELD" held
+	log_mark
+	same "hibernation" "$(writing /sys/power/state disk)" EBUSY
+	log_has 'pmem_cachex: no hibernation: pages of the page cache in pmem are in use'
+	same "enabled" "$(cx enabled)" 1
+	num "pages in pmem" "$(cx stored_pages)" -ge 16
+	let_go
+	_write /sys/power/state disk
+}
+
+# The module is gone, and they aren't
+left()
+{
+	hold pipe 8 16
+	same "holder" "$HELD" held
+	modprobe -r pmem_cachex
+	log_mark
+	same "hibernation" "$(writing /sys/power/state disk)" EBUSY
+	log_has "pmem_tier: $BIG: no hibernation: 16 pages are in use"
+	let_go
+	truncate -s 0 "$FILE"
+	idle "$BIG"
+	_write /sys/power/state disk
+	cp "$REF" "$FILE"
+}
+
+case_ 'pages are dropped' on_ext4 dropped
+case_ 'pages are held' on_ext4 held
+case_ 'pages outlive the module' on_ext4 left
+cases_done
