@@ -50,7 +50,8 @@ enum wipe_policy {
  * struct tier_counts - what is counted, per CPU: only sums over CPUs mean something
  * @used: pages taken from the pool less pages given back, for each user
  * @lent: pages lent to mm less pages returned
- * @credit: pages that a soft user may take without looking at the reserve
+ * @credit: pages that a soft user may take without looking at the reserve; below 0: that it
+ *	is refused
  * @drawn: pages that swap took, for looking at the reserve once in a while
  */
 struct tier_counts {

@@ -208,24 +208,47 @@ static noinline void warn_soft(struct tier_ns *ns)
 	rcu_read_unlock();
 }
 
-/* What the CPUs may have credit for comes on top of the reserve. */
+/*
+ * To count what is free takes as long as there are sections, so a CPU does it once for CREDIT
+ * pages. What CPUs may have credit for comes on top of the reserve.
+ */
+static noinline bool count_soft(struct tier_ns *ns)
+{
+	unsigned long free = freemap_nr_free(&ns->free);
+	unsigned long reserve = READ_ONCE(ns->reserve_pages);
+
+	if (free > reserve + 2UL * CREDIT * num_online_cpus()) {
+		this_cpu_write(ns->counts->credit, CREDIT - 1);
+		return true;
+	}
+	warn_soft(ns);
+	if (free > reserve)
+		return true;
+	this_cpu_write(ns->counts->credit, 1 - CREDIT);
+	return false;
+}
+
+static bool may_take_soft(struct tier_ns *ns)
+{
+	int credit = this_cpu_read(ns->counts->credit);
+
+	if (likely(credit > 0)) {
+		this_cpu_dec(ns->counts->credit);
+		return true;
+	}
+	if (!credit)
+		return count_soft(ns);
+	this_cpu_inc(ns->counts->credit);
+	return false;
+}
+
 static long alloc_soft(struct tier_ns *ns)
 {
-	unsigned long reserve, free;
 	long index;
 
-	if (this_cpu_read(ns->counts->credit) > 0) {
-		this_cpu_dec(ns->counts->credit);
-	} else {
-		free = freemap_nr_free(&ns->free);
-		reserve = READ_ONCE(ns->reserve_pages);
-		if (free > reserve + 2UL * CREDIT * num_online_cpus())
-			this_cpu_write(ns->counts->credit, CREDIT - 1);
-		else
-			warn_soft(ns);
-		if (free <= reserve)
-			return -ENOSPC;
-	}
+	/* Its client is told of each page that is freed. */
+	if (unlikely(!rcu_access_pointer(ns->soft)) || !may_take_soft(ns))
+		return -ENOSPC;
 	index = get_free(ns);
 	if (index >= 0)
 		set_bit(index, ns->cached);
