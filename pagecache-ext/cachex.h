@@ -134,9 +134,9 @@ struct cx_tier {
 #define CX_TIERS_MAX	64
 
 /**
- * struct cx_tiers - the tiers that pages may come from, read under RCU
+ * struct cx_tiers - the tiers that pages may come from, read under RCU; NULL for none
  * @rcu: for freeing
- * @nr: how many
+ * @nr: how many, at least 1
  * @tier: they
  */
 struct cx_tiers {

@@ -80,16 +80,17 @@ unsigned long cx_stored_pages(void)
 }
 
 /* Summing up what all CPUs have isn't for each page: each CPU may be off by a few. */
-static bool within_limit(unsigned long nr)
+static noinline bool within_limit(unsigned long nr)
 {
 	unsigned long max = READ_ONCE(cx_max_pages);
 
-	if (likely(!max))
-		return true;
 	if (__this_cpu_read(puts_to_go) >= nr) {
 		__this_cpu_sub(puts_to_go, nr);
 		return true;
 	}
+	/* It has been lifted. */
+	if (!max)
+		return true;
 	if (cx_stored_pages() + nr > max)
 		return false;
 	if (cx_stored_pages() + LIMIT_EVERY * num_online_cpus() < max)
@@ -107,6 +108,18 @@ static enum cx_reject why_refused(const struct inode *inode)
 	return IS_DAX(inode) ? CX_REJECT_DAX : CX_REJECT_SWAPFILE;
 }
 
+/* Mappings with any of these are refused: on their way out, or particular about their folios. */
+#define REFUSED_MAPPINGS						\
+	(BIT(AS_UNEVICTABLE) | BIT(AS_EXITING) | BIT(AS_RELEASE_ALWAYS) | \
+	 BIT(AS_INACCESSIBLE) | AS_FOLIO_ORDER_MIN_MASK)
+
+/* All flags of a folio that matter, and those that it has to have. */
+#define WANTED_FLAGS	BIT(PG_uptodate)
+#define CHECKED_FLAGS							\
+	(WANTED_FLAGS | BIT(PG_private) | BIT(PG_private_2) |		\
+	 BIT(PG_dirty) | BIT(PG_writeback) | BIT(PG_swapbacked) |	\
+	 BIT(PG_unevictable) | BIT(PG_hwpoison))
+
 /*
  * May this lie in pmem, on no LRU list?
  *
@@ -116,32 +129,26 @@ static enum cx_reject why_refused(const struct inode *inode)
  * out: once, after a crash, a hole that had been synced read as what was there before.
  */
 static __always_inline enum cx_reject check(const struct folio *folio,
-					    const struct address_space *mapping)
+					    const struct address_space *mapping,
+					    unsigned long nr)
 {
 	const struct address_space_operations *ops = mapping->a_ops;
-	unsigned long flags = READ_ONCE(folio->flags);
 	const struct inode *inode = mapping->host;
 
-	if (!S_ISREG(inode->i_mode) && !S_ISBLK(inode->i_mode))
+	if (!S_ISREG(inode->i_mode) &&
+	    unlikely(!S_ISBLK(inode->i_mode)))
 		return CX_REJECT_KIND;
 	if (inode->i_flags & REFUSED_INODES)
 		return why_refused(inode);
-	if (mapping->flags & (BIT(AS_UNEVICTABLE) | BIT(AS_EXITING) |
-			      BIT(AS_RELEASE_ALWAYS) | BIT(AS_INACCESSIBLE)) ||
-	    mapping_min_folio_order(mapping) ||
+	if (mapping->flags & REFUSED_MAPPINGS ||
 	    !ops->migrate_folio || ops->free_folio)
 		return CX_REJECT_KIND;
-	if (ops->migrate_folio == buffer_migrate_folio_norefs &&
+	if (unlikely(ops->migrate_folio == buffer_migrate_folio_norefs) &&
 	    !S_ISBLK(inode->i_mode))
 		return CX_REJECT_KIND;
-	if ((flags & (BIT(PG_uptodate) | BIT(PG_private) | BIT(PG_private_2) |
-		      BIT(PG_dirty) | BIT(PG_writeback) | BIT(PG_swapbacked) |
-		      BIT(PG_unevictable) | BIT(PG_hwpoison))) !=
-	    BIT(PG_uptodate))
+	if ((READ_ONCE(folio->flags) & CHECKED_FLAGS) != WANTED_FLAGS)
 		return CX_REJECT_PAGE;
-	if (folio_test_large(folio) && folio_test_has_hwpoisoned(folio))
-		return CX_REJECT_PAGE;
-	if (!within_limit(folio_nr_pages(folio)))
+	if (unlikely(READ_ONCE(cx_max_pages)) && !within_limit(nr))
 		return CX_REJECT_LIMIT;
 	if (READ_ONCE(cx_admission) != CX_ADMIT_ALL && !cx_reused(folio))
 		return CX_REJECT_ADMISSION;
@@ -150,62 +157,78 @@ static __always_inline enum cx_reject check(const struct folio *folio,
 
 /**
  * struct taken - a page from a pool
- * @ct: the tier; NULL when there was none
- * @index: the page
+ * @ct: the tier
+ * @index: the page; below 0 when there was none
  */
 struct taken {
 	struct cx_tier *ct;
-	unsigned long index;
+	long index;
 };
 
-static __always_inline struct cx_page describe(struct folio *folio,
-					       unsigned int slot)
+static __always_inline struct taken take_from(struct cx_tier *ct)
 {
-	struct mem_cgroup *memcg = folio_memcg(folio);
-	struct cx_page what = { .target = slot };
+	return (struct taken) {
+		.ct = ct,
+		.index = pmem_tier_alloc(ct->tier, PMEM_TIER_CACHE),
+	};
+}
 
-	if (memcg) {
-		what.memcg = mem_cgroup_id(memcg);
-		what.serial = memcg->css.serial_nr;
-	}
-	return what;
+/* The first has none. */
+static noinline struct taken take_elsewhere(const struct cx_tiers *tiers)
+{
+	struct taken t = { .index = -ENOSPC };
+	unsigned int i;
+
+	for (i = 1; i < tiers->nr && t.index < 0; i++)
+		t = take_from(tiers->tier[i]);
+	return t;
 }
 
 /* A page of whatever tier has one, with the data of the folio's page @nr. */
 static __always_inline struct taken take_page(struct folio *folio,
 					      unsigned long nr)
 {
-	struct cx_tiers *tiers = rcu_dereference_sched(cx_tiers);
-	struct cx_tier **tier, **end;
-	struct taken t = { };
-	long index;
+	const struct cx_tiers *tiers = rcu_dereference_sched(cx_tiers);
+	struct taken t = { .index = -ENOSPC };
 
-	if (unlikely(!tiers || !tiers->nr))
+	if (unlikely(!tiers))
 		return t;
-	end = tiers->tier + tiers->nr;
-	for (tier = tiers->tier; tier < end; tier++) {
-		index = pmem_tier_alloc((*tier)->tier, PMEM_TIER_CACHE);
-		if (likely(index >= 0))
-			goto found;
+	t = take_from(tiers->tier[0]);
+	if (unlikely(t.index < 0)) {
+		t = take_elsewhere(tiers);
+		if (t.index < 0)
+			return t;
 	}
-	return t;
-found:
-	t.ct = *tier;
-	t.index = index;
-	pmem_tier_copy_in(t.ct->tier, index,
+	pmem_tier_copy_in(t.ct->tier, t.index,
 			  folio_address(folio) + (nr << PAGE_SHIFT));
 	return t;
 }
 
+static __always_inline void describe(struct cx_page *page,
+				     struct mem_cgroup *memcg,
+				     unsigned int slot)
+{
+	if (likely(memcg))
+		*page = (struct cx_page) {
+			.memcg = mem_cgroup_id(memcg),
+			.target = slot,
+			.serial = memcg->css.serial_nr,
+		};
+	else
+		*page = (struct cx_page) { .target = slot };
+}
+
 /* Make it one of the page cache. */
-static __always_inline struct page *lend(struct taken t, struct cx_page what,
+static __always_inline struct page *lend(struct taken t,
+					 struct mem_cgroup *memcg,
+					 unsigned int slot,
 					 struct address_space *mapping,
 					 pgoff_t index, void *shadow,
 					 bool locked)
 {
 	struct page *page = pmem_tier_index_page(t.ct->tier, t.index);
 
-	t.ct->pages[t.index] = what;
+	describe(&t.ct->pages[t.index], memcg, slot);
 	pmem_tier_lend_cached(t.ct->tier, page, mapping, index, shadow, locked);
 	return page;
 }
@@ -218,7 +241,8 @@ static void update_node(struct xa_node *node)
 
 /* The folio is out of the page cache. Returns how many pages were stored. */
 static unsigned long store_pages(const struct taken *taken, unsigned long nr,
-				 struct cx_page what,
+				 struct mem_cgroup *memcg,
+				 unsigned int slot,
 				 struct address_space *mapping, pgoff_t index,
 				 void *shadow)
 {
@@ -228,8 +252,8 @@ static unsigned long store_pages(const struct taken *taken, unsigned long nr,
 	xas_set_update(&xas, update_node);
 	xas_set_lru(&xas, shadow_nodes);
 	for (i = 0; i < nr; i++) {
-		struct page *page = lend(taken[i], what, mapping, index + i,
-					 shadow, true);
+		struct page *page = lend(taken[i], memcg, slot, mapping,
+					 index + i, shadow, true);
 
 		xas_set(&xas, index + i);
 		xas_store(&xas, page);
@@ -237,52 +261,13 @@ static unsigned long store_pages(const struct taken *taken, unsigned long nr,
 			folio_unlock(page_folio(page));
 		} else {
 			/* It will count as freed, but isn't counted as put. */
-			cx_count(what.target, CX_FREED, -1);
+			cx_count(slot, CX_FREED, -1);
 			pmem_tier_unlend_cached(page);
 			break;
 		}
 	}
 	mapping->nrpages += i;
 	return i;
-}
-
-static noinline struct pmem_tier_hook_arg put_large(struct folio *folio,
-						    void *shadow,
-						    struct cx_page what)
-{
-	struct pmem_tier_hook_arg ret = { .arg = shadow };
-	unsigned long nr = min_t(unsigned long, folio_nr_pages(folio), BATCH_MAX);
-	struct address_space *mapping = folio->mapping;
-	struct taken taken[BATCH_MAX];
-	pgoff_t index = folio->index;
-	unsigned int emergency = current->flags & PF_MEMALLOC;
-	unsigned long i, n, stored;
-
-	for (n = 0; n < nr; n++) {
-		taken[n] = take_page(folio, n);
-		if (!taken[n].ct)
-			break;
-	}
-	nr = folio_nr_pages(folio);
-	cx_count(what.target, CX_REJECTS + CX_REJECT_FULL, nr - n);
-	if (!n) {
-		cx_remember(folio);
-		return ret;
-	}
-	static_call(cx_remove_folio)(folio, NULL);
-	/* Nodes of the tree aren't worth the memory that reclaim may use to get on. */
-	current->flags &= ~PF_MEMALLOC;
-	stored = store_pages(taken, n, what, mapping, index, shadow);
-	current->flags |= emergency;
-	for (i = stored + 1; i < n; i++)
-		pmem_tier_free(taken[i].ct->tier, taken[i].index,
-			       PMEM_TIER_CACHE);
-	cx_count(what.target, CX_REJECTS + CX_REJECT_MEMORY, n - stored);
-	cx_count(what.target, CX_PUTS, stored);
-	trace_put(mapping->host, index, nr, stored);
-	/* It is done already. */
-	ret.skip = true;
-	return ret;
 }
 
 static __always_inline struct pmem_tier_hook_arg reject(struct folio *folio,
@@ -297,23 +282,66 @@ static __always_inline struct pmem_tier_hook_arg reject(struct folio *folio,
 	return (struct pmem_tier_hook_arg) { .arg = shadow };
 }
 
+static noinline struct pmem_tier_hook_arg put_large(struct folio *folio,
+						    void *shadow,
+						    unsigned int slot)
+{
+	struct pmem_tier_hook_arg ret = { .arg = shadow };
+	unsigned long nr = min_t(unsigned long, folio_nr_pages(folio), BATCH_MAX);
+	struct address_space *mapping = folio->mapping;
+	struct taken taken[BATCH_MAX];
+	pgoff_t index = folio->index;
+	unsigned int emergency = current->flags & PF_MEMALLOC;
+	struct mem_cgroup *memcg = folio_memcg(folio);
+	unsigned long i, n, stored;
+	enum cx_reject reason;
+
+	reason = folio_test_has_hwpoisoned(folio) ? CX_REJECT_PAGE :
+		 check(folio, mapping, folio_nr_pages(folio));
+	if (reason)
+		return reject(folio, shadow, slot, reason);
+	for (n = 0; n < nr; n++) {
+		taken[n] = take_page(folio, n);
+		if (taken[n].index < 0)
+			break;
+	}
+	nr = folio_nr_pages(folio);
+	cx_count(slot, CX_REJECTS + CX_REJECT_FULL, nr - n);
+	if (!n) {
+		cx_remember(folio);
+		return ret;
+	}
+	static_call(cx_remove_folio)(folio, NULL);
+	/* Nodes of the tree aren't worth the memory that reclaim may use to get on. */
+	current->flags &= ~PF_MEMALLOC;
+	stored = store_pages(taken, n, memcg, slot, mapping, index, shadow);
+	current->flags |= emergency;
+	for (i = stored + 1; i < n; i++)
+		pmem_tier_free(taken[i].ct->tier, taken[i].index,
+			       PMEM_TIER_CACHE);
+	cx_count(slot, CX_REJECTS + CX_REJECT_MEMORY, n - stored);
+	cx_count(slot, CX_PUTS, stored);
+	trace_put(mapping->host, index, nr, stored);
+	/* It is done already. */
+	ret.skip = true;
+	return ret;
+}
+
 static noinline struct pmem_tier_hook_arg put(struct folio *folio, void *shadow,
 					      unsigned int slot)
 {
 	struct address_space *mapping = folio->mapping;
 	struct pmem_tier_hook_arg ret = { };
-	struct cx_page what;
 	enum cx_reject reason;
 	struct taken taken;
 
-	reason = check(folio, mapping);
+	if (unlikely(folio_test_large(folio)))
+		return put_large(folio, shadow, slot);
+	reason = check(folio, mapping, 1);
 	if (unlikely(reason))
 		return reject(folio, shadow, slot, reason);
-	what = describe(folio, slot);
-	if (folio_test_large(folio))
-		return put_large(folio, shadow, what);
 	taken = take_page(folio, 0);
-	if (unlikely(!taken.ct)) {
+	if (unlikely(taken.index < 0)) {
 		cx_remember(folio);
 		return reject(folio, shadow, slot, CX_REJECT_FULL);
 	}
@@ -325,7 +353,8 @@ static noinline struct pmem_tier_hook_arg put(struct folio *folio, void *shadow,
 	 * Found by its index, it can be locked before it is stored: but to take it out
 	 * takes the lock that is held here.
 	 */
-	ret.arg = lend(taken, what, mapping, folio->index, shadow, false);
+	ret.arg = lend(taken, folio_memcg(folio), slot, mapping, folio->index,
+		       shadow, false);
 	return ret;
 }
 

@@ -70,24 +70,25 @@ bool cx_enabled(void)
  */
 static int publish(bool adding)
 {
-	struct cx_tiers *new, *old;
+	struct cx_tiers *new = NULL, *old;
 	unsigned long pages = 0;
 	struct cx_tier *ct;
 	int err = 0;
 
 	lockdep_assert_held(&cx_lock);
-	new = kzalloc(struct_size(new, tier, CX_TIERS_MAX), GFP_KERNEL);
-	if (!new && adding)
-		return -ENOMEM;
-	if (new)
-		list_for_each_entry(ct, &cx_tier_list, node)
-			if (new->nr < CX_TIERS_MAX)
-				new->tier[new->nr++] = ct;
-	list_for_each_entry(ct, &cx_tier_list, node)
+	if (!list_empty(&cx_tier_list)) {
+		new = kzalloc(struct_size(new, tier, CX_TIERS_MAX), GFP_KERNEL);
+		if (!new)
+			err = -ENOMEM;
+	}
+	if (err && adding)
+		return err;
+	list_for_each_entry(ct, &cx_tier_list, node) {
+		if (new && new->nr < CX_TIERS_MAX)
+			new->tier[new->nr++] = ct;
 		pages += ct->tier->nr_pages;
+	}
 	cx_admit_resize(pages);
-	if (!new)
-		err = -ENOMEM;
 	old = rcu_replace_pointer(cx_tiers, new, lockdep_is_held(&cx_lock));
 	synchronize_rcu();
 	kfree(old);

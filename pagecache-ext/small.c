@@ -38,7 +38,7 @@ static unsigned long scan(struct shrinker *s, struct shrink_control *sc)
 
 	rcu_read_lock();
 	tiers = rcu_dereference(cx_tiers);
-	if (!tiers || !tiers->nr) {
+	if (!tiers) {
 		rcu_read_unlock();
 		return SHRINK_STOP;
 	}
