@@ -97,12 +97,3 @@ function chart(	n, i, p, show, k, base)
 		print ""
 	}
 }
-
-END {
-	if (format == "json")
-		json()
-	else if (format == "chart")
-		chart()
-	else
-		table()
-}

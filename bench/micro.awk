@@ -84,12 +84,3 @@ function chart(	n, i, p, show)
 		print ""
 	}
 }
-
-END {
-	if (format == "json")
-		json()
-	else if (format == "chart")
-		chart()
-	else
-		table()
-}

@@ -89,12 +89,3 @@ function chart(	w, p, k, base)
 		print ""
 	}
 }
-
-END {
-	if (format == "json")
-		json()
-	else if (format == "chart")
-		chart()
-	else
-		table()
-}

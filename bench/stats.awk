@@ -169,3 +169,13 @@ function chart_value(key, unit,	v)
 	v = median(key)
 	printf " %g %g %g", v / unit, least[key] / unit, most[key] / unit
 }
+
+# Each comparison has these three
+END {
+	if (format == "json")
+		json()
+	else if (format == "chart")
+		chart()
+	else
+		table()
+}
