@@ -15,7 +15,15 @@ read -ra DISKS <<<"${PMEMSWAP_DISKS:-}"
 KINDS=(ext4 xfs btrfs)
 SEED=${CRASH_SEED:-$RANDOM}
 
-enough() { (( $(cx stored_pages) >= 3000 )); }
+# enough FILESYSTEM...: each has pages in pmem, and at least one of its files synced (4 MiB)
+enough()
+{
+	local fs
+
+	for fs; do
+		(( $(<"$CX/target_stats/$fs/stored_pages") >= 2000 )) || return
+	done
+}
 
 # check_files [CGROUP DIRECTORY]
 check_files() { cg_run "${1:-$CG_ROOT}" "$PROGS/filecrash" --dir "$MNT" --ledger "$LEDGER" --check; }
@@ -39,7 +47,7 @@ before()
 	done
 	_write $CX/targets "${numbers[*]}"
 	_write $CX/promote_pages_per_second 1000000
-	loop_until 60 enough
+	loop_until 60 enough "${numbers[@]}"
 	kill -USR1 "${pids[@]}"
 	wait -n || echo "status $?"
 	fail 'no reset'
