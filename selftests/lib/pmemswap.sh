@@ -433,5 +433,6 @@ hibernate_trial()
 
 	grep -qw disk /sys/power/state || skip 'no hibernation in this kernel'
 	[[ -w $test ]] || skip 'this kernel has no trial of hibernation'
-	push $test freezer
+	at_exit _write $test none
+	_write $test freezer
 }

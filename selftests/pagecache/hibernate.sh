@@ -25,7 +25,7 @@ on_ext4()
 	idle "$BIG"
 }
 
-dropped()
+pages_dropped()
 {
 	local puts
 
@@ -44,7 +44,7 @@ dropped()
 	same "enabled" "$(cx enabled)" 0
 }
 
-held()
+pages_held()
 {
 	hold pipe 8 16
 	same "holder" "$HELD" held
@@ -58,7 +58,7 @@ held()
 }
 
 # The module is gone, and they aren't
-left()
+pages_left()
 {
 	hold pipe 8 16
 	same "holder" "$HELD" held
@@ -73,7 +73,7 @@ left()
 	cp "$REF" "$FILE"
 }
 
-case_ 'pages are dropped' on_ext4 dropped
-case_ 'pages are held' on_ext4 held
-case_ 'pages outlive the module' on_ext4 left
+case_ 'pages are dropped' on_ext4 pages_dropped
+case_ 'pages are held' on_ext4 pages_held
+case_ 'pages outlive the module' on_ext4 pages_left
 cases_done
