@@ -200,6 +200,7 @@ void cx_remember(const struct folio *folio);
 
 /* targets.c */
 unsigned int cx_target_of(const struct inode *inode);
+int cx_targets_init(void);
 int cx_targets_set(const char *buf);
 ssize_t cx_targets_show(char *buf);
 void cx_targets_exit(void);

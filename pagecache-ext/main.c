@@ -323,6 +323,9 @@ static int __init pmem_cachex_init(void)
 	err = cx_promote_init();
 	if (err)
 		goto out_wq;
+	err = cx_targets_init();
+	if (err)
+		goto out_promote;
 	pmem_tier_feature_add(&cx_feature);
 	err = cx_sysfs_init();
 	if (err)
@@ -360,11 +363,12 @@ out_sysfs:
 	cx_disable();
 out_files_gone:
 	kfree(rcu_access_pointer(cx_tiers));
-	cx_targets_exit();
 	cx_admit_exit();
 	cx_stats_exit();
 out_feature:
 	pmem_tier_feature_del(&cx_feature);
+	cx_targets_exit();
+out_promote:
 	cx_promote_exit();
 out_wq:
 	destroy_workqueue(cx_wq);

@@ -8,6 +8,7 @@
 #include <linux/ctype.h>
 #include <linux/fs.h>
 #include <linux/kdev_t.h>
+#include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
@@ -41,9 +42,11 @@ enum kind {
  * @kind: what it names
  * @slot: where its counters are
  * @name: the type of FSTYPE
+ * @type: the same, once it has been met: until the module goes that has it
  */
 struct target {
 	u64 key;
+	const struct file_system_type *type;
 	enum kind kind;
 	unsigned int slot;
 	char name[NAME_LEN];
@@ -67,16 +70,18 @@ struct targets {
 static DEFINE_MUTEX(targets_lock);
 static struct targets __rcu *targets;
 
-/* Apart: that of a number takes no calls, and no registers that would have to be saved. */
-static noinline unsigned int target_of_type(const struct targets *all,
+/* Apart, as it calls: what doesn't has no registers that would have to be saved. */
+static noinline unsigned int target_by_name(struct targets *all,
 					    const struct super_block *sb)
 {
-	unsigned int i;
+	struct target *t, *end = all->target + all->nr;
 
-	for (i = 0; i < all->nr; i++)
-		if (all->target[i].kind == FSTYPE &&
-		    !strcmp(all->target[i].name, sb->s_type->name))
-			return all->target[i].slot;
+	for (t = all->target; t < end; t++) {
+		if (t->kind != FSTYPE || strcmp(t->name, sb->s_type->name))
+			continue;
+		WRITE_ONCE(t->type, sb->s_type);
+		return t->slot;
+	}
 	return 0;
 }
 
@@ -92,7 +97,7 @@ static noinline unsigned int target_of_type(const struct targets *all,
  */
 notrace unsigned int cx_target_of(const struct inode *inode)
 {
-	const struct targets *all = rcu_dereference_sched(targets);
+	struct targets *all = rcu_dereference_sched(targets);
 	const struct super_block *sb = inode->i_sb;
 	bool bdev = S_ISBLK(inode->i_mode);
 	const struct target *t, *end;
@@ -107,10 +112,31 @@ notrace unsigned int cx_target_of(const struct inode *inode)
 	for (t = all->target; t < end; t++)
 		if (t->key == key)
 			return t->slot;
-	if (bdev || likely(!all->has_types))
+	if (bdev || !all->has_types)
 		return 0;
-	return target_of_type(all, sb);
+	for (t = all->target; t < end; t++)
+		if (READ_ONCE(t->type) == sb->s_type)
+			return t->slot;
+	return target_by_name(all, sb);
 }
+
+/* A filesystem's module goes: it is mounted nowhere, so nobody puts its type there any more. */
+static int module_event(struct notifier_block *nb, unsigned long event, void *unused)
+{
+	struct targets *all;
+	unsigned int i;
+
+	if (event != MODULE_STATE_GOING)
+		return NOTIFY_DONE;
+	mutex_lock(&targets_lock);
+	all = rcu_dereference_protected(targets, lockdep_is_held(&targets_lock));
+	for (i = 0; all && i < all->nr; i++)
+		WRITE_ONCE(all->target[i].type, NULL);
+	mutex_unlock(&targets_lock);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block module_notifier = { .notifier_call = module_event };
 
 static int parse(struct target *t, const char *word)
 {
@@ -253,11 +279,23 @@ ssize_t cx_targets_show(char *buf)
 }
 
 /**
+ * cx_targets_init() - no targets so far
+ *
+ * Context: process context, may sleep.
+ * Return: 0 or a negative error.
+ */
+int cx_targets_init(void)
+{
+	return register_module_notifier(&module_notifier);
+}
+
+/**
  * cx_targets_exit() - free the targets
  *
  * Context: process context, may sleep; nothing is evicted to pmem any more.
  */
 void cx_targets_exit(void)
 {
+	unregister_module_notifier(&module_notifier);
 	replace(NULL);
 }

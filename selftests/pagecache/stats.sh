@@ -99,6 +99,15 @@ directories() { find $CX/target_stats -mindepth 1 -type d | wc -l; }
 # Sets 31 targets beside those of this filesystem
 others() { _write $CX/targets "$(echo "$1":{1..31} "$2")"; }
 
+# again: as file_in_pmem, with what it left
+again()
+{
+	cp "$REF" "$FILE"
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	evict
+}
+
 # There is room for 127: those that are no target any more and have no page go first
 many()
 {
@@ -133,14 +142,35 @@ many()
 	same "directories" "$(directories)" 127
 	refuses $CX/targets "$(echo 8:{1..33})" 'Argument list too long'
 	# What it is given again is counted again
-	cp "$REF" "$FILE"
-	sync
-	echo 3 >/proc/sys/vm/drop_caches
-	evict
+	again
 	puts=$(each "$fs" puts)
 	num "puts" "$puts" -ge $((PAGES * 9 / 10))
 	same "puts of all" "$(cx puts)" $((all + puts))
 	fs_off
+}
+
+# A type is met, its module goes and comes back, and another filesystem is there in between
+reloaded()
+{
+	local puts
+
+	fs_on xfs
+	cachex xfs
+	file_in_pmem
+	puts=$(each xfs puts)
+	num "puts" "$puts" -ge $((PAGES * 9 / 10))
+	fs_off
+	rmmod xfs || skip 'xfs is no module'
+	fs_on ext4
+	again
+	same "puts" "$(cx puts)" "$puts"
+	num "rejected_target" "$(cx rejected_target)" -ge $((PAGES * 9 / 10))
+	fs_off
+	fs_on xfs
+	again
+	num "puts" "$(each xfs puts)" -ge $((puts + PAGES * 9 / 10))
+	fs_off
+	loop_until 10 same "stored_pages" "$(each xfs stored_pages)" 0
 }
 
 # A target may have the name of a counter
@@ -155,5 +185,6 @@ names()
 case_ 'two targets' two
 case_ 'a target that goes and comes back' stay
 case_ 'many targets' many
+case_ 'a filesystem whose module goes' reloaded
 case_ 'targets named like counters' names
 cases_done
