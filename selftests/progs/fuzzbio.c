@@ -248,6 +248,9 @@ static void clear_range(void)
 
 	if (!below(8))
 		range[1] = next_random(&seed) >> below(64);
+	/* BLKZEROOUT forgets what isn't written yet before it refuses half a block. */
+	if (fsync(cached))
+		wrong("fsync: %s", strerrorname_np(errno));
 	if (!ioctl(direct, ways[way].request, range)) {
 		done++;
 		/* What was taken was done. */
