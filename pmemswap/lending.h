@@ -102,7 +102,7 @@ static __always_inline enum ps_fallback may_lend(const struct lending *l,
 	if (!(READ_ONCE(l->si->flags) & SWP_WRITEOK) && !l->swapoff)
 		return PS_FALLBACK_SWAPOFF;
 	if (unlikely(l->has_bad || l->swapoff) &&
-	    pmem_tier_index_bad(l->tier, slot_payload(word)))
+	    pmem_tier_index_bad(l->tier, slot_page(word)))
 		return PS_FALLBACK_MEDIA;
 	return PS_FALLBACK_NONE;
 }
@@ -158,7 +158,7 @@ static __always_inline enum ps_fallback lend(const struct lending *l,
 			return PS_FALLBACK_FILLED;
 		/* Not preempted: under a spin lock. */
 	} while (!slot_lock_if(slot, word));
-	*index = slot_payload(word);
+	*index = slot_page(word);
 	reason = may_lend(l, word);
 	if (unlikely(reason)) {
 		slot_unlock_as(slot, word);

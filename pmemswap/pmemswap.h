@@ -6,7 +6,9 @@
 #define _PMEMSWAP_H
 
 #include <linux/blkdev.h>
+#include <linux/jiffies.h>
 #include <linux/llist.h>
+#include <linux/log2.h>
 #include <linux/mm_types.h>
 #include <linux/percpu.h>
 #include <linux/static_call.h>
@@ -160,6 +162,29 @@ enum ps_map_faults {
 static inline void ps_count(struct pmemswap *ps, enum ps_stat stat, long n)
 {
 	this_cpu_add(ps->stats->count[stat], n);
+}
+
+/*
+ * Slots are stamped with the time in units of about 1/16 s: enough for many hours, see
+ * SLOT_STAMP_MASK.
+ */
+#define PS_STAMP_SHIFT	ilog2(HZ / 8)
+
+static inline unsigned long ps_stamp(void)
+{
+	return jiffies / BIT(PS_STAMP_SHIFT);
+}
+
+/* How many units that is, at least. */
+static inline unsigned long ps_stamps(unsigned long in_jiffies)
+{
+	return (in_jiffies + BIT(PS_STAMP_SHIFT) - 1) >> PS_STAMP_SHIFT;
+}
+
+/* The word of a raw slot that is written or read just now. */
+static inline unsigned long ps_raw_word(unsigned long page)
+{
+	return slot_raw(page, ps_stamp());
 }
 
 /* main.c */

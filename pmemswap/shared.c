@@ -154,8 +154,7 @@ static bool make_raw(struct pmemswap *ps, struct slot *slot, struct page *page)
 	if (!page_ref_freeze(page, 2))
 		return false;
 	pmem_tier_unlent(ps->tier, page);
-	slot_set(slot, slot_word(SLOT_RAW,
-				 pmem_tier_page_index(ps->tier, page)));
+	slot_set(slot, ps_raw_word(pmem_tier_page_index(ps->tier, page)));
 	ps_count(ps, PS_SHARED, -1);
 	ps_count(ps, PS_LENT, -1);
 	return true;
@@ -229,7 +228,7 @@ static enum ps_fallback map_first(const struct lending *l,
 	reason = may_lend(l, word);
 	if (reason)
 		goto out;
-	*index = slot_payload(word);
+	*index = slot_page(word);
 	share_raw(l, l->pages + *index, address, entry);
 	slot_set(slot, slot_word(SLOT_SHARED, *index));
 	ps_count(l->ps, PS_SHARED, 1);

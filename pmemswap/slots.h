@@ -16,7 +16,11 @@
  *
  *	bit 0		lock
  *	bits 1-4	kind, enum slot_kind
- *	bits 8-63	kinds with a page: its index; SAME: the repeated value
+ *	bits 5-7	flags of RAW: SLOT_CLAIMED and SLOT_TRIED
+ *	bits 8-43	kinds with a page: its index
+ *	bits 44-63	RAW: when it was last touched
+ *
+ * and for SAME bits 8-39 are the repeated value.
  *
  * The lock bit protects the word and, for a raw slot, keeps the page from
  * being freed while it is copied from or to. It is a leaf: nothing else is
@@ -55,6 +59,17 @@ enum slot_kind {
 #define SLOT_KIND_SHIFT		1
 #define SLOT_KIND_MASK		(15UL << SLOT_KIND_SHIFT)
 #define SLOT_PAYLOAD_SHIFT	8
+#define SLOT_PAGE_BITS		36
+#define SLOT_STAMP_SHIFT	44
+#define SLOT_STAMP_MASK		(BIT(64 - SLOT_STAMP_SHIFT) - 1)
+
+/*
+ * Somebody has a copy of the data and is compressing it. Whoever changes the data, or
+ * touches it, clears this, and by that wins.
+ */
+#define SLOT_CLAIMED		BIT(5)
+/* The data has been found not worth compressing. */
+#define SLOT_TRIED		BIT(6)
 
 static inline unsigned long slot_word(enum slot_kind kind,
 				      unsigned long payload)
@@ -77,6 +92,24 @@ static inline bool slot_has_page(unsigned long word)
 static inline unsigned long slot_payload(unsigned long word)
 {
 	return word >> SLOT_PAYLOAD_SHIFT;
+}
+
+/* The page of a slot that has one. */
+static inline unsigned long slot_page(unsigned long word)
+{
+	return slot_payload(word) & (BIT(SLOT_PAGE_BITS) - 1);
+}
+
+/* The word of a raw slot; @stamp is the time, in units of the caller's. */
+static inline unsigned long slot_raw(unsigned long page, unsigned long stamp)
+{
+	return slot_word(SLOT_RAW, page) | stamp << SLOT_STAMP_SHIFT;
+}
+
+/* How long ago a raw slot was touched; time goes round at SLOT_STAMP_MASK. */
+static inline unsigned long slot_age(unsigned long word, unsigned long now)
+{
+	return (now - (word >> SLOT_STAMP_SHIFT)) & SLOT_STAMP_MASK;
 }
 
 static inline void slot_lock(struct slot *slot)

@@ -13,7 +13,7 @@ static __always_inline void drop(struct pmemswap *ps, unsigned long word)
 {
 	if (likely(slot_kind(word) == SLOT_RAW)) {
 		ps_count(ps, PS_SLOTS_RAW, -1);
-		pmem_tier_free(ps->tier, slot_payload(word), PMEM_TIER_SWAP);
+		pmem_tier_free(ps->tier, slot_page(word), PMEM_TIER_SWAP);
 		return;
 	}
 	switch (slot_kind(word)) {
@@ -62,9 +62,11 @@ static bool store_in_place(struct pmemswap *ps, struct slot *slot,
 	slot_lock(slot);
 	word = slot_get(slot);
 	if (slot_kind(word) == SLOT_RAW) {
-		*bad = pmem_tier_index_bad(ps->tier, slot_payload(word));
+		*bad = pmem_tier_index_bad(ps->tier, slot_page(word));
 		if (!*bad) {
-			pmem_tier_copy_in(ps->tier, slot_payload(word), src);
+			pmem_tier_copy_in(ps->tier, slot_page(word), src);
+			/* Who is compressing it has lost. */
+			slot_set(slot, ps_raw_word(slot_page(word)));
 			/*
 			 * Non-temporal stores before the unlock; pairs with
 			 * slot_lock() of a reader.
@@ -98,7 +100,7 @@ static blk_status_t store_raw(struct pmemswap *ps, struct slot *slot,
 	 * a reader that finds the page through it.
 	 */
 	wmb();
-	drop(ps, slot_exchange(slot, slot_word(SLOT_RAW, page)));
+	drop(ps, slot_exchange(slot, ps_raw_word(page)));
 	ps_count(ps, PS_SLOTS_RAW, 1);
 	return BLK_STS_OK;
 }
@@ -152,6 +154,14 @@ static noinline void load_pageless(struct pmemswap *ps, unsigned long index,
 		ps_header_fill(ps, dst);
 }
 
+/* Reading is a touch: the slot isn't cold, and who is compressing it has lost. */
+static void touch(struct slot *slot, unsigned long word)
+{
+	if (slot_kind(word) == SLOT_RAW)
+		slot_set(slot, ps_raw_word(slot_page(word)) |
+			       (word & SLOT_TRIED));
+}
+
 /**
  * ps_load() - copy the data of a slot
  * @ps: the device
@@ -175,8 +185,9 @@ blk_status_t ps_load(struct pmemswap *ps, unsigned long index, void *dst)
 		goto out;
 	}
 	/* Under the lock, or the page could become another slot's. */
-	err = pmem_tier_index_bad(ps->tier, slot_payload(word)) ? -EIO :
-	      pmem_tier_copy_out(ps->tier, slot_payload(word), dst);
+	err = pmem_tier_index_bad(ps->tier, slot_page(word)) ? -EIO :
+	      pmem_tier_copy_out(ps->tier, slot_page(word), dst);
+	touch(slot, word);
 	slot_unlock(slot);
 	if (unlikely(err)) {
 		ps_count(ps, PS_FAILED_READ_MEDIA, 1);

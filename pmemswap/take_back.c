@@ -94,7 +94,7 @@ static bool keep_data(struct pmemswap *ps, struct slot *slot,
 		      unsigned long index, swp_entry_t entry)
 {
 	if (!slot_change_if(slot, slot_word(SLOT_MOVING, index),
-			    slot_word(SLOT_RAW, index)))
+			    ps_raw_word(index)))
 		return false;
 	ps_count(ps, PS_SHARED, -1);
 	ps_count(ps, PS_LENT, -1);

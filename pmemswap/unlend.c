@@ -119,7 +119,7 @@ static pte_t unlend_page(struct unlend *u, struct page *page, pte_t old)
 		pte = swapped_pte(page, entry, old);
 		atomic_set(&page->_mapcount, -1);
 		pmem_tier_unlent(u->ps->tier, page);
-		slot_set(slot, slot_word(SLOT_RAW, index));
+		slot_set(slot, ps_raw_word(index));
 		u->gone |= page == u->page;
 		u->nr++;
 	}
