@@ -11,6 +11,7 @@
 #include <linux/vmalloc.h>
 #include <linux/wait_bit.h>
 
+#include "compress.h"
 #include "pmemswap.h"
 
 /* How far the logical size may exceed the pool. */
@@ -96,6 +97,7 @@ static int make_disk(struct pmemswap *ps)
  */
 void ps_device_free(struct pmemswap *ps)
 {
+	ps_compress_free(ps);
 	vfree(ps->slots);
 	free_percpu(ps->stats);
 	if (ps->id >= 0)
@@ -150,6 +152,9 @@ int ps_device_add(struct pmem_tier *tier)
 	ps->slots = vzalloc_node(slots_bytes(ps), tier->nid);
 	if (!ps->stats || !ps->slots)
 		goto out_free;
+	err = ps_compress_setup(ps);
+	if (err)
+		goto out_free;
 
 	err = make_disk(ps);
 	if (err)
@@ -168,6 +173,7 @@ int ps_device_add(struct pmem_tier *tier)
 		put_disk(ps->disk);
 		goto out_free;
 	}
+	ps_state_add(ps);
 	mutex_lock(&devices_lock);
 	list_add_tail(&ps->node, &devices);
 	mutex_unlock(&devices_lock);
@@ -201,6 +207,8 @@ void ps_device_remove(struct pmem_tier *tier)
 	flush_work(&ps->return_work);
 	/* Waits for bios in flight; none can come after it. */
 	del_gendisk(ps->disk);
+	ps_state_del(ps);
+	ps_compress_end(ps);
 	for (index = 0; index < ps->nr_slots; index++) {
 		ps_empty(ps, index);
 		cond_resched();

@@ -90,6 +90,13 @@ static inline void set_lending(struct lending *l, struct pmemswap *ps,
 	l->swapoff = swapoff;
 }
 
+/* Why a slot that isn't raw, shared or the like doesn't map. */
+static inline enum ps_fallback ps_pageless(unsigned long word)
+{
+	return slot_kind(word) == SLOT_PACKED ? PS_FALLBACK_PACKED :
+						PS_FALLBACK_FILLED;
+}
+
 /* May the slot that is locked be lent? */
 static __always_inline enum ps_fallback may_lend(const struct lending *l,
 						 unsigned long word)
@@ -155,7 +162,7 @@ static __always_inline enum ps_fallback lend(const struct lending *l,
 	do {
 		word = slot_get(slot);
 		if (slot_kind(word) != SLOT_RAW)
-			return PS_FALLBACK_FILLED;
+			return ps_pageless(word);
 		/* Not preempted: under a spin lock. */
 	} while (!slot_lock_if(slot, word));
 	*index = slot_page(word);

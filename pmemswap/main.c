@@ -10,6 +10,7 @@
 #include <linux/sizes.h>
 #include <linux/string.h>
 
+#include "compress.h"
 #include "pmemswap.h"
 
 #define SIZE_MIN	SZ_64K
@@ -162,6 +163,7 @@ static int __init pmemswap_init(void)
 	if (err)
 		goto out_take_back;
 	ps_map_in_init();
+	ps_state_init();
 	err = pmem_tier_register_client(&client);
 	if (err)
 		goto out_map_in;
@@ -174,6 +176,8 @@ out_client:
 	pmem_tier_unregister_client(&client);
 	ps_devices_gone();
 out_map_in:
+	ps_state_exit();
+	ps_unpack_exit();
 	ps_map_in_exit();
 	ps_upkeep_exit();
 out_take_back:
@@ -189,6 +193,8 @@ static void __exit pmemswap_exit(void)
 	/* Devices first: their files in sysfs can install the hooks. */
 	pmem_tier_unregister_client(&client);
 	ps_devices_gone();
+	ps_state_exit();
+	ps_unpack_exit();
 	ps_map_in_exit();
 	ps_upkeep_exit();
 	ps_take_back_exit();

@@ -28,6 +28,7 @@
  * @PS_FALLBACK_SHARED: several processes, or a file in tmpfs, refer to the entry
  * @PS_FALLBACK_CACHED: the page is in the swap cache
  * @PS_FALLBACK_FILLED: the slot has no page: same-filled
+ * @PS_FALLBACK_PACKED: the slot's data is compressed
  * @PS_FALLBACK_SWAPOFF: swapoff is under way
  * @PS_FALLBACK_MEDIA: the slot's page is bad
  * @PS_FALLBACK_RACE: another thread was faster: nothing is left to do
@@ -41,6 +42,7 @@ enum ps_fallback {
 	PS_FALLBACK_SHARED,
 	PS_FALLBACK_CACHED,
 	PS_FALLBACK_FILLED,
+	PS_FALLBACK_PACKED,
 	PS_FALLBACK_SWAPOFF,
 	PS_FALLBACK_MEDIA,
 	PS_FALLBACK_RACE,
@@ -52,6 +54,7 @@ enum ps_fallback {
  * @PS_WRITTEN: pages written
  * @PS_SAME_FILLED: of those, stored without a page
  * @PS_COPIED_IN: pages read by copying
+ * @PS_DECOMPRESSED_IN: of those, decompressed
  * @PS_MAPPED_IN: pages brought in by mapping, on their own fault
  * @PS_MAPPED_AROUND: pages mapped in with a neighbour's fault
  * @PS_LENT: change in the number of slots whose page is lent
@@ -63,9 +66,13 @@ enum ps_fallback {
  * @PS_FREED: slots emptied because the kernel freed the swap entry
  * @PS_FAILED_WRITE_FULL: page writes refused for want of a page
  * @PS_FAILED_READ_MEDIA: page reads failed by the media
+ * @PS_FAILED_READ_DAMAGED: page reads of compressed data that isn't what was stored
  * @PS_FAILED_WRITE_MEDIA: page writes failed by the media
  * @PS_SLOTS_RAW: change in the number of raw slots
  * @PS_SLOTS_SAME: change in the number of same-filled slots
+ * @PS_SLOTS_PACKED: change in the number of compressed slots
+ * @PS_PACKED_BYTES: change in the sum of what zstd made of them
+ * @PS_COMPRESS_RACES: slots that changed while they were compressed
  * @PS_FALLBACKS: the first of faults that didn't map, by enum ps_fallback
  * @PS_NR_STATS: number of them
  */
@@ -73,6 +80,7 @@ enum ps_stat {
 	PS_WRITTEN,
 	PS_SAME_FILLED,
 	PS_COPIED_IN,
+	PS_DECOMPRESSED_IN,
 	PS_MAPPED_IN,
 	PS_MAPPED_AROUND,
 	PS_LENT,
@@ -84,9 +92,13 @@ enum ps_stat {
 	PS_FREED,
 	PS_FAILED_WRITE_FULL,
 	PS_FAILED_READ_MEDIA,
+	PS_FAILED_READ_DAMAGED,
 	PS_FAILED_WRITE_MEDIA,
 	PS_SLOTS_RAW,
 	PS_SLOTS_SAME,
+	PS_SLOTS_PACKED,
+	PS_PACKED_BYTES,
+	PS_COMPRESS_RACES,
 	PS_FALLBACKS,
 	PS_NR_STATS = PS_FALLBACKS + PS_NR_FALLBACKS,
 };
@@ -122,6 +134,7 @@ struct ps_stats {
  * @promote_pages_per_second: pages that upkeep may move to DRAM; 0: none
  * @promote_at: index of the page where looking for hot ones goes on; upkeep's
  * @low_at: index of the page where taking back for a low pool goes on; upkeep's
+ * @compress: all about compressed slots
  */
 struct pmemswap {
 	struct pmem_tier *tier;
@@ -145,6 +158,7 @@ struct pmemswap {
 	unsigned int promote_pages_per_second;
 	unsigned long promote_at;
 	unsigned long low_at;
+	struct ps_compress *compress;
 };
 
 /**

@@ -222,7 +222,7 @@ static enum ps_fallback map_first(const struct lending *l,
 	word = slot_get(slot);
 	if (slot_kind(word) != SLOT_RAW) {
 		reason = slot_has_page(word) ? PS_FALLBACK_SHARED :
-					       PS_FALLBACK_FILLED;
+					       ps_pageless(word);
 		goto out;
 	}
 	reason = may_lend(l, word);

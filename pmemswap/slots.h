@@ -16,14 +16,14 @@
  *
  *	bit 0		lock
  *	bits 1-4	kind, enum slot_kind
- *	bits 5-7	flags of RAW: SLOT_CLAIMED and SLOT_TRIED
- *	bits 8-43	kinds with a page: its index
- *	bits 44-63	RAW: when it was last touched
+ *	bits 5-7	flags: RAW: SLOT_CLAIMED and SLOT_TRIED; PACKED: see pack.h
+ *	bits 8-43	kinds with a page, and PACKED: its index
+ *	bits 44-63	RAW: when it was last touched; PACKED: see pack.h
  *
  * and for SAME bits 8-39 are the repeated value.
  *
  * The lock bit protects the word and, for a raw slot, keeps the page from
- * being freed while it is copied from or to. It is a leaf: nothing else is
+ * being freed while it is copied from or to. Nothing but pack.h's lock is
  * taken under it, the holder doesn't sleep. It is never taken in interrupt
  * context; the kernel's swap code takes it under the spin locks of the swap
  * device (swap_slot_free_notify), so it is the last lock in mm's order as well.
@@ -44,12 +44,14 @@ struct slot {
  *	reference to it
  * @SLOT_LEAVING: as SLOT_SHARED, while swapoff is under way: the page has no
  *	reference to the swap entry
+ * @SLOT_PACKED: a page of data, compressed, in pmem pages together with others
  */
 enum slot_kind {
 	SLOT_EMPTY = 0,
 	SLOT_RAW = 1,
 	SLOT_SAME = 2,
 	SLOT_LENT = 3,
+	SLOT_PACKED = 4,
 	SLOT_SHARED = 5,
 	SLOT_MOVING = 7,
 	SLOT_LEAVING = 9,

@@ -5,6 +5,7 @@
 
 #include <linux/string.h>
 
+#include "compress.h"
 #include "pmemswap.h"
 #include "trace.h"
 
@@ -21,6 +22,9 @@ static __always_inline void drop(struct pmemswap *ps, unsigned long word)
 		break;
 	case SLOT_SAME:
 		ps_count(ps, PS_SLOTS_SAME, -1);
+		break;
+	case SLOT_PACKED:
+		ps_packed_drop(ps, word);
 		break;
 	case SLOT_LENT:
 		/* mm has the page: it comes back through ps_page_free(). */
@@ -92,6 +96,7 @@ static blk_status_t store_raw(struct pmemswap *ps, struct slot *slot,
 	if (page < 0) {
 		ps_count(ps, bad ? PS_FAILED_WRITE_MEDIA : PS_FAILED_WRITE_FULL,
 			 1);
+		ps_compress_kick(ps);
 		return bad ? BLK_STS_IOERR : BLK_STS_NOSPC;
 	}
 	pmem_tier_copy_in(ps->tier, page, src);
@@ -154,6 +159,21 @@ static noinline void load_pageless(struct pmemswap *ps, unsigned long index,
 		ps_header_fill(ps, dst);
 }
 
+/* A compressed slot; -EAGAIN when it isn't one any more. */
+static noinline int load_packed(struct pmemswap *ps, unsigned long index,
+				void *dst)
+{
+	int err = ps_unpack(ps, index, dst);
+
+	if (likely(!err))
+		ps_count(ps, PS_DECOMPRESSED_IN, 1);
+	else if (err == -EIO)
+		ps_count(ps, PS_FAILED_READ_MEDIA, 1);
+	else if (err == -EBADMSG)
+		ps_count(ps, PS_FAILED_READ_DAMAGED, 1);
+	return err;
+}
+
 /* Reading is a touch: the slot isn't cold, and who is compressing it has lost. */
 static void touch(struct slot *slot, unsigned long word)
 {
@@ -169,7 +189,7 @@ static void touch(struct slot *slot, unsigned long word)
  * @dst: where PAGE_SIZE bytes go, aligned to 4
  *
  * Context: any but interrupts. Doesn't sleep.
- * Return: BLK_STS_OK, or BLK_STS_IOERR when the media failed.
+ * Return: BLK_STS_OK, or BLK_STS_IOERR when the media failed or data is damaged.
  */
 blk_status_t ps_load(struct pmemswap *ps, unsigned long index, void *dst)
 {
@@ -177,10 +197,19 @@ blk_status_t ps_load(struct pmemswap *ps, unsigned long index, void *dst)
 	unsigned long word;
 	int err;
 
+again:
 	slot_lock(slot);
 	word = slot_get(slot);
 	if (unlikely(!slot_has_page(word))) {
 		slot_unlock(slot);
+		if (slot_kind(word) == SLOT_PACKED) {
+			err = load_packed(ps, index, dst);
+			if (err == -EAGAIN)
+				goto again;
+			if (err)
+				return BLK_STS_IOERR;
+			goto out;
+		}
 		load_pageless(ps, index, word, dst);
 		goto out;
 	}

@@ -6,12 +6,23 @@
 
 #include <linux/device.h>
 #include <linux/log2.h>
+#include <linux/math64.h>
 #include <linux/sysfs.h>
 
+#include "compress.h"
 #include "pmemswap.h"
 
 /* 4 GiB a second. */
 #define PROMOTE_MAX	1048576
+
+/* More than that takes longer, and wins nothing in a page. */
+#define LEVEL_MAX	19
+
+/* 4 hours; stamps go on for more than 18, see PS_STAMP_SHIFT. */
+#define COLD_AGE_MAX	14400000
+
+/* Slots that are looked at before others get the CPU. */
+#define COUNT_BATCH	65536
 
 static struct pmemswap *dev_to_ps(struct device *dev)
 {
@@ -51,7 +62,8 @@ static DEVICE_ATTR_RO(slots_total);
  */
 s64 ps_slots_used(struct pmemswap *ps)
 {
-	return ps_sum(ps, PS_SLOTS_RAW) + ps_sum(ps, PS_SLOTS_SAME);
+	return ps_sum(ps, PS_SLOTS_RAW) + ps_sum(ps, PS_SLOTS_SAME) +
+	       ps_sum(ps, PS_SLOTS_PACKED);
 }
 
 /**
@@ -95,9 +107,13 @@ static DEVICE_ATTR_RO(_name)
 
 PS_STAT_ATTR(raw_slots, PS_SLOTS_RAW);
 PS_STAT_ATTR(same_filled_slots, PS_SLOTS_SAME);
+PS_STAT_ATTR(compressed_slots, PS_SLOTS_PACKED);
+PS_STAT_ATTR(compressed_bytes, PS_PACKED_BYTES);
+PS_STAT_ATTR(compress_lost_slots, PS_COMPRESS_RACES);
 PS_STAT_ATTR(written_pages, PS_WRITTEN);
 PS_STAT_ATTR(same_filled_pages, PS_SAME_FILLED);
 PS_STAT_ATTR(copied_in_pages, PS_COPIED_IN);
+PS_STAT_ATTR(decompressed_in_pages, PS_DECOMPRESSED_IN);
 PS_STAT_ATTR(mapped_in_pages, PS_MAPPED_IN);
 PS_STAT_ATTR(mapped_around_pages, PS_MAPPED_AROUND);
 PS_STAT_ATTR(lent_pages, PS_LENT);
@@ -109,6 +125,7 @@ PS_STAT_ATTR(discarded_pages, PS_DISCARDED);
 PS_STAT_ATTR(freed_pages, PS_FREED);
 PS_STAT_ATTR(failed_write_full_pages, PS_FAILED_WRITE_FULL);
 PS_STAT_ATTR(failed_read_media_pages, PS_FAILED_READ_MEDIA);
+PS_STAT_ATTR(failed_read_damaged_pages, PS_FAILED_READ_DAMAGED);
 PS_STAT_ATTR(failed_write_media_pages, PS_FAILED_WRITE_MEDIA);
 
 PS_STAT_ATTR(fallback_off, PS_FALLBACKS + PS_FALLBACK_OFF);
@@ -117,6 +134,7 @@ PS_STAT_ATTR(fallback_pin, PS_FALLBACKS + PS_FALLBACK_PIN);
 PS_STAT_ATTR(fallback_shared, PS_FALLBACKS + PS_FALLBACK_SHARED);
 PS_STAT_ATTR(fallback_cached, PS_FALLBACKS + PS_FALLBACK_CACHED);
 PS_STAT_ATTR(fallback_filled, PS_FALLBACKS + PS_FALLBACK_FILLED);
+PS_STAT_ATTR(fallback_packed, PS_FALLBACKS + PS_FALLBACK_PACKED);
 PS_STAT_ATTR(fallback_swapoff, PS_FALLBACKS + PS_FALLBACK_SWAPOFF);
 PS_STAT_ATTR(fallback_media, PS_FALLBACKS + PS_FALLBACK_MEDIA);
 PS_STAT_ATTR(fallback_race, PS_FALLBACKS + PS_FALLBACK_RACE);
@@ -244,15 +262,175 @@ static ssize_t unlend_store(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_WO(unlend);
 
+static ssize_t compress_now_store(struct device *dev,
+				  struct device_attribute *attr,
+				  const char *buf, size_t count)
+{
+	return do_when_one(dev, attr, buf, count, ps_compress_now);
+}
+static DEVICE_ATTR_WO(compress_now);
+
+static const char * const compress_names[] = {
+	[PS_COMPRESS_OFF] = "off",
+	[PS_COMPRESS_COLD] = "cold",
+	[PS_COMPRESS_ALWAYS] = "always",
+};
+
+static ssize_t compress_show(struct device *dev, struct device_attribute *attr,
+			     char *buf)
+{
+	return sysfs_emit(buf, "%s\n",
+			  compress_names[READ_ONCE(dev_to_ps(dev)->compress->mode)]);
+}
+
+static ssize_t compress_store(struct device *dev, struct device_attribute *attr,
+			      const char *buf, size_t count)
+{
+	struct pmemswap *ps = dev_to_ps(dev);
+	int value = sysfs_match_string(compress_names, buf);
+	int err;
+
+	if (value < 0) {
+		pr_err("%s: compress: \"%.*s\" not accepted: expected off, cold or always\n",
+		       ps->disk->disk_name, (int)strcspn(buf, "\n"), buf);
+		return -EINVAL;
+	}
+	err = ps_compress_set_mode(ps, value);
+	return err ?: count;
+}
+static DEVICE_ATTR_RW(compress);
+
+static ssize_t compress_level_show(struct device *dev,
+				   struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", READ_ONCE(dev_to_ps(dev)->compress->level));
+}
+
+static ssize_t compress_level_store(struct device *dev,
+				    struct device_attribute *attr,
+				    const char *buf, size_t count)
+{
+	struct pmemswap *ps = dev_to_ps(dev);
+	int level, err;
+
+	if (kstrtoint(buf, 10, &level) || !level ||
+	    level < zstd_min_clevel() || level > LEVEL_MAX) {
+		pr_err("%s: compress_level: \"%.*s\" not accepted: expected %d to -1, or 1 to %d\n",
+		       ps->disk->disk_name, (int)strcspn(buf, "\n"), buf,
+		       zstd_min_clevel(), LEVEL_MAX);
+		return -EINVAL;
+	}
+	err = ps_compress_set_level(ps, level);
+	return err ?: count;
+}
+static DEVICE_ATTR_RW(compress_level);
+
+/* A number within limits, of those that compression goes by. */
+static ssize_t store_number(struct device *dev, struct device_attribute *attr,
+			    const char *buf, size_t count, unsigned int *number,
+			    unsigned int min, unsigned int max)
+{
+	struct pmemswap *ps = dev_to_ps(dev);
+	unsigned int value;
+
+	if (kstrtouint(buf, 10, &value) || value < min || value > max) {
+		pr_err("%s: %s: \"%.*s\" not accepted: expected %u to %u\n",
+		       ps->disk->disk_name, attr->attr.name,
+		       (int)strcspn(buf, "\n"), buf, min, max);
+		return -EINVAL;
+	}
+	WRITE_ONCE(*number, value);
+	ps_compress_kick(ps);
+	return count;
+}
+
+static ssize_t cold_age_ms_show(struct device *dev,
+				struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  READ_ONCE(dev_to_ps(dev)->compress->cold_age_ms));
+}
+
+static ssize_t cold_age_ms_store(struct device *dev,
+				 struct device_attribute *attr,
+				 const char *buf, size_t count)
+{
+	return store_number(dev, attr, buf, count,
+			    &dev_to_ps(dev)->compress->cold_age_ms, 0, COLD_AGE_MAX);
+}
+static DEVICE_ATTR_RW(cold_age_ms);
+
+static ssize_t compress_cpu_percent_show(struct device *dev,
+					 struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n",
+			  READ_ONCE(dev_to_ps(dev)->compress->cpu_percent));
+}
+
+static ssize_t compress_cpu_percent_store(struct device *dev,
+					  struct device_attribute *attr,
+					  const char *buf, size_t count)
+{
+	return store_number(dev, attr, buf, count,
+			    &dev_to_ps(dev)->compress->cpu_percent, 1, 100);
+}
+static DEVICE_ATTR_RW(compress_cpu_percent);
+
+static ssize_t compress_cpu_ms_show(struct device *dev,
+				    struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n",
+			  div_u64(ps_compress_cpu_ns(dev_to_ps(dev)), NSEC_PER_MSEC));
+}
+static DEVICE_ATTR_RO(compress_cpu_ms);
+
+static ssize_t packed_pages_show(struct device *dev,
+				 struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%ld\n",
+			  atomic_long_read(&dev_to_ps(dev)->compress->pack.nr_pages));
+}
+static DEVICE_ATTR_RO(packed_pages);
+
+/* Counted when somebody asks: those who lend, write and free have nothing to do with it. */
+static ssize_t incompressible_slots_show(struct device *dev,
+					 struct device_attribute *attr, char *buf)
+{
+	struct pmemswap *ps = dev_to_ps(dev);
+	unsigned long index, n = 0;
+
+	for (index = 0; index < ps->nr_slots; index++) {
+		unsigned long word = slot_get(&ps->slots[index]);
+
+		n += slot_kind(word) == SLOT_RAW && word & SLOT_TRIED;
+		if (index % COUNT_BATCH == 0)
+			cond_resched();
+	}
+	return sysfs_emit(buf, "%lu\n", n);
+}
+static DEVICE_ATTR_RO(incompressible_slots);
+
 static struct attribute *ps_attrs[] = {
 	&dev_attr_namespace.attr,
 	&dev_attr_slots_total.attr,
 	&dev_attr_slots_used.attr,
 	&dev_attr_raw_slots.attr,
 	&dev_attr_same_filled_slots.attr,
+	&dev_attr_compressed_slots.attr,
+	&dev_attr_compressed_bytes.attr,
+	&dev_attr_packed_pages.attr,
+	&dev_attr_incompressible_slots.attr,
+	&dev_attr_compress.attr,
+	&dev_attr_compress_level.attr,
+	&dev_attr_compress_cpu_percent.attr,
+	&dev_attr_compress_cpu_ms.attr,
+	&dev_attr_compress_lost_slots.attr,
+	&dev_attr_compress_now.attr,
+	&dev_attr_cold_age_ms.attr,
 	&dev_attr_written_pages.attr,
 	&dev_attr_same_filled_pages.attr,
 	&dev_attr_copied_in_pages.attr,
+	&dev_attr_decompressed_in_pages.attr,
 	&dev_attr_mapped_in_pages.attr,
 	&dev_attr_mapped_around_pages.attr,
 	&dev_attr_lent_pages.attr,
@@ -266,6 +444,7 @@ static struct attribute *ps_attrs[] = {
 	&dev_attr_fallback_shared.attr,
 	&dev_attr_fallback_cached.attr,
 	&dev_attr_fallback_filled.attr,
+	&dev_attr_fallback_packed.attr,
 	&dev_attr_fallback_swapoff.attr,
 	&dev_attr_fallback_media.attr,
 	&dev_attr_fallback_race.attr,
@@ -278,6 +457,7 @@ static struct attribute *ps_attrs[] = {
 	&dev_attr_freed_pages.attr,
 	&dev_attr_failed_write_full_pages.attr,
 	&dev_attr_failed_read_media_pages.attr,
+	&dev_attr_failed_read_damaged_pages.attr,
 	&dev_attr_failed_write_media_pages.attr,
 	NULL,
 };

@@ -3,6 +3,7 @@
  * The one place that defines the tracepoints.
  */
 
+#include "compress.h"
 #include "pmemswap.h"
 
 #define CREATE_TRACE_POINTS

@@ -20,6 +20,7 @@
 	{ PS_FALLBACK_SHARED,	"shared" },				\
 	{ PS_FALLBACK_CACHED,	"cached" },				\
 	{ PS_FALLBACK_FILLED,	"filled" },				\
+	{ PS_FALLBACK_PACKED,	"packed" },				\
 	{ PS_FALLBACK_SWAPOFF,	"swapoff" },				\
 	{ PS_FALLBACK_MEDIA,	"media" },				\
 	{ PS_FALLBACK_RACE,	"race" }
@@ -164,6 +165,47 @@ TRACE_EVENT(slot_write,
 	TP_printk("pmemswap%d slot=%lu same_filled=%d error=%d",
 		  __entry->device, __entry->slot, __entry->same_filled,
 		  __entry->error)
+);
+
+#define PS_COMPRESS_RESULTS						\
+	{ PS_COMPRESS_PACKED,	"packed" },				\
+	{ PS_COMPRESS_SAME,	"same" },				\
+	{ PS_COMPRESS_USELESS,	"useless" },				\
+	{ PS_COMPRESS_LOST,	"lost" },				\
+	{ PS_COMPRESS_MEDIA,	"media" }
+
+/* A raw slot was to be compressed. */
+TRACE_EVENT(compress,
+	TP_PROTO(int device, unsigned long slot, unsigned int result),
+	TP_ARGS(device, slot, result),
+	TP_STRUCT__entry(
+		__field(int, device)
+		__field(unsigned int, result)
+		__field(unsigned long, slot)
+	),
+	TP_fast_assign(
+		__entry->device = device;
+		__entry->result = result;
+		__entry->slot = slot;
+	),
+	TP_printk("pmemswap%d slot=%lu result=%s", __entry->device,
+		  __entry->slot,
+		  __print_symbolic(__entry->result, PS_COMPRESS_RESULTS))
+);
+
+/* Compressed data moved, so that a page with gaps became free. */
+TRACE_EVENT(pack_clean,
+	TP_PROTO(int device, unsigned int moved),
+	TP_ARGS(device, moved),
+	TP_STRUCT__entry(
+		__field(int, device)
+		__field(unsigned int, moved)
+	),
+	TP_fast_assign(
+		__entry->device = device;
+		__entry->moved = moved;
+	),
+	TP_printk("pmemswap%d moved=%u", __entry->device, __entry->moved)
 );
 
 #endif /* _PMEMSWAP_TRACE_H */

@@ -52,6 +52,30 @@ static void word_round_trip(const void *arg)
 	expect_eq(PAYLOAD_MAX, ~0UL >> SLOT_PAYLOAD_SHIFT);
 }
 
+/* A raw slot's page, age and flags don't get in each other's way */
+static void raw_word(const void *arg)
+{
+	uint64_t random = unit_seed(8);
+	unsigned int i;
+
+	(void)arg;
+	for (i = 0; i < 10000; i++) {
+		unsigned long page = unit_random(&random) & (BIT(SLOT_PAGE_BITS) - 1);
+		unsigned long then = unit_random(&random) >> unit_random(&random) % 64;
+		unsigned long age = unit_random(&random) & SLOT_STAMP_MASK;
+		unsigned long word = slot_raw(page, then) | LOCK;
+
+		word |= unit_random(&random) & (SLOT_CLAIMED | SLOT_TRIED);
+		expect_eq(slot_kind(word), SLOT_RAW);
+		expect(slot_has_page(word));
+		expect_eq(slot_page(word), page);
+		expect_eq(slot_age(word, then), 0);
+		/* time goes round */
+		expect_eq(slot_age(word, then + age), age);
+	}
+	expect_eq(slot_page(slot_word(SLOT_LENT, 77)), 77);
+}
+
 static void lock_bit(const void *arg)
 {
 	struct slot slot = { 0 };
@@ -324,6 +348,7 @@ static void random_pages(const void *arg)
 
 static const struct unit_case cases[] = {
 	{ "words keep kind and payload", word_round_trip, NULL },
+	{ "raw slots keep page and age", raw_word, NULL },
 	{ "get and set leave the lock bit alone", lock_bit, NULL },
 	{ "exchange", exchange, NULL },
 	{ "lock and change only what was expected", conditional, NULL },

@@ -23,6 +23,7 @@ static inline void shim_fence(void)
 #endif
 }
 
+#define wmb()			shim_fence()
 #define smp_mb__before_atomic()	shim_fence()	/* those that order nothing */
 #define smp_mb__after_atomic()	shim_fence()	/* by themselves */
 
@@ -77,6 +78,29 @@ static inline void atomic_long_dec(atomic_long_t *v)
 {
 	shim_perturb();
 	__atomic_fetch_sub(&v->counter, 1, __ATOMIC_RELAXED);
+}
+
+static inline void atomic_long_add(long i, atomic_long_t *v)
+{
+	shim_perturb();
+	__atomic_fetch_add(&v->counter, i, __ATOMIC_RELAXED);
+}
+
+static inline void atomic_long_sub(long i, atomic_long_t *v)
+{
+	atomic_long_add(-i, v);
+}
+
+/* Fully ordered */
+static inline long atomic_long_sub_return(long i, atomic_long_t *v)
+{
+	shim_perturb();
+	return __atomic_sub_fetch(&v->counter, i, __ATOMIC_SEQ_CST);
+}
+
+static inline bool atomic_long_try_cmpxchg(atomic_long_t *v, long *old, long new)
+{
+	return try_cmpxchg(&v->counter, old, new);
 }
 
 /* As the kernel's: the result is negative when nothing was taken. */

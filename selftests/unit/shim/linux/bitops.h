@@ -57,13 +57,14 @@ static inline void clear_bit_unlock(unsigned long nr, unsigned long *addr)
 	__atomic_fetch_and(addr + BIT_WORD(nr), ~BIT_MASK(nr), __ATOMIC_RELEASE);
 }
 
-/* Returns @size when there is none. */
-static inline unsigned long find_next_zero_bit(const unsigned long *addr, unsigned long size,
-					       unsigned long nr)
+/* Returns @size when there is none. Bits are inverted first where @invert has ones. */
+static inline unsigned long shim_find_bit(const unsigned long *addr, unsigned long size,
+					  unsigned long nr, unsigned long invert)
 {
 	while (nr < size) {
-		unsigned long word = ~__atomic_load_n(addr + BIT_WORD(nr), __ATOMIC_RELAXED);
+		unsigned long word = __atomic_load_n(addr + BIT_WORD(nr), __ATOMIC_RELAXED);
 
+		word ^= invert;
 		word &= ~0UL << nr % BITS_PER_LONG;
 		if (word) {
 			nr += __builtin_ctzl(word) - nr % BITS_PER_LONG;
@@ -72,6 +73,18 @@ static inline unsigned long find_next_zero_bit(const unsigned long *addr, unsign
 		nr += BITS_PER_LONG - nr % BITS_PER_LONG;
 	}
 	return size;
+}
+
+static inline unsigned long find_next_zero_bit(const unsigned long *addr, unsigned long size,
+					       unsigned long nr)
+{
+	return shim_find_bit(addr, size, nr, ~0UL);
+}
+
+static inline unsigned long find_next_bit(const unsigned long *addr, unsigned long size,
+					  unsigned long nr)
+{
+	return shim_find_bit(addr, size, nr, 0);
 }
 
 #endif /* _UNIT_SHIM_BITOPS_H */

@@ -11,6 +11,8 @@
 #define likely(x)		__builtin_expect(!!(x), 1)
 #define unlikely(x)		__builtin_expect(!!(x), 0)
 
+#define __packed		__attribute__((packed))
+
 #define ____cacheline_aligned_in_smp	__attribute__((aligned(64)))
 
 /* Threads can outnumber the CPUs here: let the one waited for run. */
