@@ -30,7 +30,8 @@ enum {
  * What a page holds. KIND_RANDOM can't be compressed; its first two words name the
  * page, so that a page that shows up in the wrong place can be told. KIND_SAME is
  * one 32-bit value repeated, never 0. KIND_ALMOST is KIND_SAME but for the last
- * 32 bits. KIND_MIXED is for the caller's use: one of the others, by index.
+ * 32 bits. KIND_MIXED is for the caller's use: one of those before it, by index. KIND_TEXT can be
+ * compressed, some pages better than others; it begins as KIND_RANDOM does.
  */
 enum kind {
 	KIND_RANDOM,
@@ -38,6 +39,7 @@ enum kind {
 	KIND_ZERO,
 	KIND_ALMOST,
 	KIND_MIXED,
+	KIND_TEXT,
 };
 
 static inline void __attribute__((noreturn, format(printf, 1, 2)))
@@ -79,7 +81,7 @@ static inline enum kind parse_kind(const char *name)
 	static const char * const names[] = {
 		[KIND_RANDOM] = "random", [KIND_SAME] = "same",
 		[KIND_ZERO] = "zero", [KIND_ALMOST] = "almost",
-		[KIND_MIXED] = "mixed",
+		[KIND_MIXED] = "mixed", [KIND_TEXT] = "text",
 	};
 	unsigned int i;
 
@@ -95,6 +97,15 @@ static inline uint32_t same_value(uint64_t seed, uint64_t index, uint32_t versio
 	uint32_t value = (uint32_t)mix64(seed + (index << 8) + version);
 
 	return value ? value : 1;
+}
+
+/* A word of 8 letters, one of 16 to 1024. */
+static inline uint64_t text_word(uint64_t seed, uint64_t index, uint32_t version, unsigned int i)
+{
+	uint64_t pick = mix64((seed << 40) + (index << 16) + version + ((uint64_t)i << 52));
+	uint64_t word = mix64(1 + pick % (16U << index % 7));
+
+	return (word & 0x0f0f0f0f0f0f0f0fULL) + 0x6161616161616161ULL;
 }
 
 /* Word @i of a page. Cheap enough to be generated again for each comparison. */
@@ -120,6 +131,8 @@ static inline uint64_t page_word(uint64_t seed, uint64_t index, uint32_t version
 		return index;
 	if (i == 1)
 		return seed << 32 | version;
+	if (kind == KIND_TEXT)
+		return text_word(seed, index, version, i);
 	return mix64((seed << 40) + (index << 16) + version) *
 	       (2 * i + 1) + ((uint64_t)i << 56);
 }

@@ -204,7 +204,8 @@ wipe_raw()
 # ---- Modules ----
 
 # load_modules [PARAM=VALUE]...: size= goes to pmemswap, the rest to pmem_tier. Page-ins copy unless a
-# test wants them to map: so it is known which of them a case is about.
+# test wants them to map: so it is known which of them a case is about. With TEST_COMPRESS=1, all is compressed
+# as soon as it is out, which tests about data and processes must not notice.
 load_modules()
 {
 	local p f core=() swap=()
@@ -218,8 +219,18 @@ load_modules()
 	modprobe pmem_tier "${core[@]}"
 	modprobe pmemswap "${swap[@]}"
 	for f in /sys/block/pmemswap*/pmemswap/map_faults; do
-		[[ ! -e $f ]] || _write "$f" off
+		[[ -e $f ]] || continue
+		_write "$f" off
+		[[ -z ${TEST_COMPRESS:-} ]] || compress_at_once "${f%/*}"
 	done
+}
+
+# compress_at_once DIRECTORY: of a device in sysfs
+compress_at_once()
+{
+	_write "$1/cold_age_ms" 0
+	_write "$1/compress_cpu_percent" 100
+	_write "$1/compress" always
 }
 
 tier_stat() { cat "$TIER/$1/$2"; }
@@ -289,7 +300,7 @@ idle()
 	balanced "$1"
 	dev=$(dev_of "$1")
 	if [[ -n $dev ]]; then
-		for f in slots_used raw_slots same_filled_slots; do
+		for f in slots_used raw_slots same_filled_slots compressed_slots compressed_bytes packed_pages; do
 			same "$f of $dev" "$(stat_of "$dev" $f)" 0
 		done
 	fi

@@ -26,6 +26,7 @@ static struct {
 	bool no_huge;
 	bool progress;
 	bool damage;
+	bool text;
 	const char *file;
 } opt = {
 	.size = 64 << 20, .seed = 1, .threads = 1, .passes = 1,
@@ -58,7 +59,7 @@ static enum kind page_kind(uint64_t index, uint32_t version)
 		return KIND_ZERO;
 	if (dice < opt.zero_percent + opt.same_percent)
 		return KIND_SAME;
-	return KIND_RANDOM;
+	return opt.text ? KIND_TEXT : KIND_RANDOM;
 }
 
 static void write_page(uint64_t index, uint32_t version)
@@ -256,6 +257,7 @@ static const char usage[] =
 "  --write PERCENT pages that a pass rewrites, after it has verified them (30)\n"
 "  --same PERCENT  pages that hold one repeated 32-bit value (0)\n"
 "  --zero PERCENT  pages of zeros (0)\n"
+"  --text          the others can be compressed\n"
 "  --fork N        children that verify, write and verify beside the passes (0)\n"
 "  --file PATH     a shared file mapping instead of anonymous memory\n"
 "  --huge, --no-huge  MADV_HUGEPAGE, MADV_NOHUGEPAGE\n"
@@ -275,6 +277,7 @@ static void parse_options(int argc, char **argv)
 		{ "file", 1, NULL, 'F' }, { "huge", 0, NULL, 'h' },
 		{ "no-huge", 0, NULL, 'n' }, { "seed", 1, NULL, 'S' },
 		{ "progress", 0, NULL, 'P' }, { "damage", 0, NULL, 'd' },
+		{ "text", 0, NULL, 'x' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -319,6 +322,9 @@ static void parse_options(int argc, char **argv)
 			break;
 		case 'd':
 			opt.damage = true;
+			break;
+		case 'x':
+			opt.text = true;
 			break;
 		case 'P':
 			opt.progress = true;

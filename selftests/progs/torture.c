@@ -26,6 +26,7 @@ static struct {
 	unsigned int threads;
 	unsigned long ops;	/* of a thread */
 	const char *file;	/* for direct I/O: a block device or file */
+	bool text;		/* what else is random can be compressed */
 } opt = { .size = 8 << 20, .seed = 1, .threads = 2, .ops = 20000 };
 
 struct worker {
@@ -67,9 +68,12 @@ static unsigned char *at(struct worker *w, uint64_t page)
 /* The kind is a function of the version too, so pages change their kind. */
 static enum kind kind_now(struct worker *w, uint64_t page)
 {
+	enum kind kind;
+
 	if (!w->version[page])
 		return KIND_ZERO;
-	return kind_of(KIND_MIXED, mix64(page ^ w->version[page]) % 7 ? 0 : mix64(page));
+	kind = kind_of(KIND_MIXED, mix64(page ^ w->version[page]) % 7 ? 0 : mix64(page));
+	return kind == KIND_RANDOM && opt.text && page % 8 ? KIND_TEXT : kind;
 }
 
 static uint64_t seed_of(struct worker *w)
@@ -429,6 +433,7 @@ static void parse(int argc, char **argv)
 		{ "threads", required_argument, NULL, 't' },
 		{ "ops", required_argument, NULL, 'o' },
 		{ "file", required_argument, NULL, 'f' },
+		{ "text", no_argument, NULL, 'x' },
 		{},
 	};
 	int c;
@@ -450,13 +455,16 @@ static void parse(int argc, char **argv)
 		case 'f':
 			opt.file = optarg;
 			break;
+		case 'x':
+			opt.text = true;
+			break;
 		default:
 			exit(EXIT_SETUP);
 		}
 	}
 	if (optind != argc || !opt.threads || opt.size < RANGE_MAX * 16 * PAGE) {
 		fprintf(stderr, "usage: torture [--size BYTES] [--seed N] [--threads N] %s\n",
-			"[--ops N] [--file FILE]");
+			"[--ops N] [--file FILE] [--text]");
 		exit(EXIT_SETUP);
 	}
 }
