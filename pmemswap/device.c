@@ -159,6 +159,7 @@ int ps_device_add(struct pmem_tier *tier)
 	err = make_disk(ps);
 	if (err)
 		goto out_free;
+	ps_full_setup(ps);
 	/* Else it copies; the log and "features" say why. */
 	if (!ps_map_in_enable())
 		ps->map_faults = PS_MAP_ALL;
@@ -209,6 +210,7 @@ void ps_device_remove(struct pmem_tier *tier)
 	del_gendisk(ps->disk);
 	ps_state_del(ps);
 	ps_compress_end(ps);
+	ps_full_end(ps);
 	for (index = 0; index < ps->nr_slots; index++) {
 		ps_empty(ps, index);
 		cond_resched();

@@ -163,6 +163,7 @@ static int __init pmemswap_init(void)
 	if (err)
 		goto out_take_back;
 	ps_map_in_init();
+	ps_full_init();
 	ps_state_init();
 	err = pmem_tier_register_client(&client);
 	if (err)
@@ -177,6 +178,7 @@ out_client:
 	ps_devices_gone();
 out_map_in:
 	ps_state_exit();
+	ps_full_exit();
 	ps_unpack_exit();
 	ps_map_in_exit();
 	ps_upkeep_exit();
@@ -194,6 +196,7 @@ static void __exit pmemswap_exit(void)
 	pmem_tier_unregister_client(&client);
 	ps_devices_gone();
 	ps_state_exit();
+	ps_full_exit();
 	ps_unpack_exit();
 	ps_map_in_exit();
 	ps_upkeep_exit();

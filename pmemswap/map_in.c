@@ -180,8 +180,14 @@ static enum ps_fallback map_in(struct vm_fault *vmf, struct pmemswap *ps,
 	return PS_FALLBACK_NONE;
 }
 
-/* The swap device that an entry is of, if it is one of ours. */
-static struct pmemswap *si_to_ps(const struct swap_info_struct *si)
+/**
+ * ps_of_si() - the device that the kernel's idea of a swap device is about
+ * @si: the kernel's; the caller keeps it from being swapped off
+ *
+ * Context: any.
+ * Return: the device, or NULL when it is none of ours.
+ */
+struct pmemswap *ps_of_si(const struct swap_info_struct *si)
 {
 	struct gendisk *disk;
 
@@ -234,7 +240,7 @@ asmlinkage unsigned int ps_hook_fault(struct vm_fault *vmf)
 	si = static_call(ps_get_swap_device)(entry);
 	if (!si)
 		goto out;
-	ps = si_to_ps(si);
+	ps = ps_of_si(si);
 	if (ps) {
 		enum ps_fallback reason = map_in(vmf, ps, si, entry);
 
@@ -263,7 +269,7 @@ asmlinkage unsigned int ps_hook_zswap_store(struct folio *folio)
 	pmem_tier_hook_enter(&zswap_hook);
 	si = static_call(ps_get_swap_device)(folio->swap);
 	if (si) {
-		ps = si_to_ps(si);
+		ps = ps_of_si(si);
 		/* swapoff wants to know it, even if nothing was ever lent. */
 		if (ps)
 			WRITE_ONCE(ps->si, si);

@@ -65,6 +65,7 @@ enum ps_fallback {
  * @PS_DISCARDED: slots emptied by discard or write-zeroes
  * @PS_FREED: slots emptied because the kernel freed the swap entry
  * @PS_FAILED_WRITE_FULL: page writes refused for want of a page
+ * @PS_REFUSED: times that the kernel was told that the device is full
  * @PS_FAILED_READ_MEDIA: page reads failed by the media
  * @PS_FAILED_READ_DAMAGED: page reads of compressed data that isn't what was stored
  * @PS_FAILED_WRITE_MEDIA: page writes failed by the media
@@ -91,6 +92,7 @@ enum ps_stat {
 	PS_DISCARDED,
 	PS_FREED,
 	PS_FAILED_WRITE_FULL,
+	PS_REFUSED,
 	PS_FAILED_READ_MEDIA,
 	PS_FAILED_READ_DAMAGED,
 	PS_FAILED_WRITE_MEDIA,
@@ -232,9 +234,11 @@ void ps_header_fill(const struct pmemswap *ps, void *page);
 void ps_tramp_fault(void);
 void ps_tramp_zswap_store(void);
 void ps_tramp_swapoff(void);
+void ps_tramp_scan(void);
 asmlinkage unsigned int ps_hook_fault(struct vm_fault *vmf);
 asmlinkage unsigned int ps_hook_zswap_store(struct folio *folio);
 asmlinkage unsigned int ps_hook_swapoff(void);
+asmlinkage unsigned int ps_hook_scan(struct swap_info_struct *si);
 
 /* charge.c */
 int ps_charge_init(void);
@@ -248,10 +252,17 @@ void ps_charge_stay(struct page *page);
 DECLARE_STATIC_CALL(ps_get_swap_device, get_swap_device);
 extern struct pmem_tier_feature ps_map_in_feature;
 struct swap_info_struct *ps_get_si(struct pmemswap *ps);
+struct pmemswap *ps_of_si(const struct swap_info_struct *si);
 bool ps_vma_may_map(const struct vm_area_struct *vma);
 void ps_map_in_init(void);
 int ps_map_in_enable(void);
 void ps_map_in_exit(void);
+
+/* full.c */
+void ps_full_setup(struct pmemswap *ps);
+void ps_full_end(struct pmemswap *ps);
+void ps_full_init(void);
+void ps_full_exit(void);
 
 /* unuse.c */
 extern struct mm_struct *ps_first_mm;

@@ -124,6 +124,7 @@ PS_STAT_ATTR(taken_back_pages, PS_TAKEN_BACK);
 PS_STAT_ATTR(discarded_pages, PS_DISCARDED);
 PS_STAT_ATTR(freed_pages, PS_FREED);
 PS_STAT_ATTR(failed_write_full_pages, PS_FAILED_WRITE_FULL);
+PS_STAT_ATTR(refused_allocations, PS_REFUSED);
 PS_STAT_ATTR(failed_read_media_pages, PS_FAILED_READ_MEDIA);
 PS_STAT_ATTR(failed_read_damaged_pages, PS_FAILED_READ_DAMAGED);
 PS_STAT_ATTR(failed_write_media_pages, PS_FAILED_WRITE_MEDIA);
@@ -456,6 +457,7 @@ static struct attribute *ps_attrs[] = {
 	&dev_attr_discarded_pages.attr,
 	&dev_attr_freed_pages.attr,
 	&dev_attr_failed_write_full_pages.attr,
+	&dev_attr_refused_allocations.attr,
 	&dev_attr_failed_read_media_pages.attr,
 	&dev_attr_failed_read_damaged_pages.attr,
 	&dev_attr_failed_write_media_pages.attr,

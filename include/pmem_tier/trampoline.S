@@ -57,3 +57,35 @@ SYM_FUNC_START(\name)
 	RET
 SYM_FUNC_END(\name)
 .endm
+
+/*
+ * As PMEM_TIER_TRAMPOLINE, for functions of up to five arguments: the handler gets the
+ * first, and the hooked function finds all of them.
+ */
+.macro PMEM_TIER_TRAMPOLINE_ARGS name handler
+SYM_FUNC_START(\name)
+	pushq	%rbp
+	movq	%rsp, %rbp
+	CALL_DEPTH_ACCOUNT
+	pushq	%rdi
+	pushq	%rsi
+	pushq	%rdx
+	pushq	%rcx
+	pushq	%r8
+	subq	$8, %rsp		/* the ABI wants 16-byte alignment */
+	call	\handler
+	addq	$8, %rsp
+	popq	%r8
+	popq	%rcx
+	popq	%rdx
+	popq	%rsi
+	popq	%rdi
+	leave
+	testl	%eax, %eax
+	js	1f
+	addq	$8, %rsp
+	UNWIND_HINT_FUNC
+	RET
+1:	RET
+SYM_FUNC_END(\name)
+.endm

@@ -309,7 +309,8 @@ overcommitted()
 	tell second fill a 1 text
 	loop_until 200 out second 24000
 	num "slots_used" "$(stat_of "$DEV" slots_used)" -gt $(( $(tier_stat "$SMALL" total_pages) + 5000 ))
-	echo "$(stat_of "$DEV" failed_write_full_pages) writes refused"
+	echo "$(stat_of "$DEV" failed_write_full_pages) writes and" \
+		"$(stat_of "$DEV" refused_allocations) searches refused"
 	tell second verify a
 	tell first verify a
 	balanced "$SMALL"

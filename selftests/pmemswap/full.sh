@@ -107,6 +107,10 @@ dry_device()
 	empty "$DEV"
 }
 
+# Most aren't written at all: the kernel is told that there are no slots. Kernels where that can't be done
+# have their writes refused.
+next_device() { grep -q '^next_device: on' $TIER/features; }
+
 # dry_swap HUGE FAILURES: the same under swap: pages that find no room stay in memory, unharmed
 dry_swap()
 {
@@ -122,9 +126,15 @@ dry_swap()
 	tell second map a 64M "$1"
 	tell second fill a 2 random
 	tell second pageout a
-	same "free_pages" "$(tier_stat "$SMALL" free_pages)" 0
 	failed=$(stat_of "$DEV" failed_write_full_pages)
-	num "failed_write_full_pages" "$failed" -gt "$2"
+	if next_device; then
+		num "free_pages" "$(tier_stat "$SMALL" free_pages)" -le $(( 2 * $(slot_cache) ))
+		num "refused_allocations" "$(stat_of "$DEV" refused_allocations)" -gt 0
+		num "failed_write_full_pages" "$failed" -le $(( 4 * $(slot_cache) ))
+	else
+		same "free_pages" "$(tier_stat "$SMALL" free_pages)" 0
+		num "failed_write_full_pages" "$failed" -gt "$2"
+	fi
 	tell second verify a
 	tell first verify a
 	tell second pageout a
@@ -159,11 +169,36 @@ dry_pair()
 	tell second verify a
 	tell second fill a 3 mixed
 	tell second pageout a
-	echo "first: $(stat_of "$FIRST" failed_write_full_pages) writes refused;" \
+	echo "first: $(stat_of "$FIRST" failed_write_full_pages) writes refused," \
+		"$(stat_of "$FIRST" refused_allocations) searches;" \
 		"second: $(stat_of "$SECOND" written_pages) pages written"
+	! next_device || num "pages that the second got" "$(stat_of "$SECOND" written_pages)" -gt 5000
 	tell second verify a
 	tell first verify a
 	same "kills" "$(cg_event "$CG" oom_kill)" 0
+}
+
+# Two that have no page left, of one priority: who looks for slots isn't sent round for ever
+dry_both()
+{
+	[[ -n $SMALL ]] || skip "needs 2 namespaces"
+	load_modules claim=all size=1G,1G
+	FIRST=$(dev_of "$SMALL") SECOND=$(dev_of "$BIG")
+	"$PROGS/blkdata" write "/dev/$FIRST" 1 "$(tier_stat "$SMALL" total_pages)" 1
+	"$PROGS/blkdata" write "/dev/$SECOND" 1 "$(tier_stat "$BIG" total_pages)" 1
+	swap_on "$FIRST" -p 5
+	swap_on "$SECOND" -p 5
+	puppet p
+	tell p map a 16M nohuge
+	tell p fill a 1 random
+	tell p pageout a
+	tell p verify a
+	! next_device || num "refused_allocations" "$(( $(stat_of "$FIRST" refused_allocations) +
+		$(stat_of "$SECOND" refused_allocations) ))" -gt 0
+	swap_off "$FIRST"
+	swap_off "$SECOND"
+	empty "$FIRST"
+	empty "$SECOND"
 }
 
 case_ "a small device and a second one" second_device
@@ -173,4 +208,5 @@ case_ "a pool that runs dry, on the device" dry_device
 case_ "a pool that runs dry, under swap" dry_swap nohuge 1000
 case_ "a pool that runs dry, under swap, huge pages" dry_swap huge 0
 case_ "a pool that runs dry, and a second device" dry_pair
+case_ "two pools that ran dry" dry_both
 cases_done
