@@ -8,6 +8,7 @@
 #	STORE	a command that tells how many MiB of DRAM the device took; gets as its last argument how many
 #		it held at most
 #	UNLEND	a file that takes a 1 to swap out in place what was paged in
+#	SQUEEZE	a file that takes a 1 to compress what was paged out
 # A fourth field says "late": it is set up after all others have been measured, as far as that matters.
 
 # name|title|set-up function and its arguments. The first one is what the others are compared with.
@@ -18,6 +19,7 @@ PEERS=(
 	'pmemswap-map1|pmemswap, mapping, 1 a fault|peer_pmemswap_map 1|late'
 	'pmemswap-map16|pmemswap, mapping, 16 a fault|peer_pmemswap_map 16|late'
 	'pmemswap-map64|pmemswap, mapping, 64 a fault|peer_pmemswap_map 64|late'
+	'pmemswap-zstd|pmemswap, copying, compressed|peer_pmemswap_zstd|late'
 	'brd|brd (RAM disk)|peer_brd'
 	'zram-lz4|zram, lz4|peer_zram lz4'
 	'zram-zstd|zram, zstd|peer_zram zstd'
@@ -31,7 +33,7 @@ peers_choose()
 	local wanted=" $1 " raw=$2 p name title up late_one
 
 	names=() ups=() late=()
-	devices=() tunes=() settled=() drains=() unlends=() stores=()
+	devices=() tunes=() settled=() drains=() unlends=() squeezes=() stores=()
 	for p in "${PEERS[@]}"; do
 		IFS='|' read -r name title up late_one <<<"$p"
 		[[ $wanted == '  ' || $wanted == *" $name "* ]] || continue
@@ -51,12 +53,13 @@ peers_up()
 	for i in "${!names[@]}"; do
 		[[ ${late[i]} == "${1:-}" ]] || continue
 		echo "setting up ${names[i]}"
-		DEV='' TUNE='' SETTLED='' DRAIN='' UNLEND='' STORE=no_store
+		DEV='' TUNE='' SETTLED='' DRAIN='' UNLEND='' SQUEEZE='' STORE=no_store
 		if ! eval "${ups[i]}" || [[ ! -b $DEV ]]; then
 			echo "${names[i]} could not be set up" >&2
 			return 1
 		fi
 		devices[i]=$DEV tunes[i]=$TUNE settled[i]=$SETTLED drains[i]=$DRAIN unlends[i]=$UNLEND
+		squeezes[i]=$SQUEEZE
 		stores[i]=$STORE
 	done
 }
@@ -106,6 +109,13 @@ peer_pmemswap_map()
 	SETTLED=$dir/lent_pages
 	DRAIN=$dir/drain
 	UNLEND=$dir/unlend
+}
+
+# All that was paged out is compressed before it comes in, as zram would have done at once
+peer_pmemswap_zstd()
+{
+	peer_pmemswap namespace1.0
+	SQUEEZE=/sys/block/pmemswap0/pmemswap/compress_now
 }
 
 peer_brd()

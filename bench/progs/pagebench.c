@@ -17,6 +17,7 @@ static struct {
 	const char *settled;	/* reads 0 when nothing is left to do in the background */
 	const char *drain;	/* takes a 1 to move pages to DRAM that are in; NULL: can't */
 	const char *unlend;	/* takes a 1 to swap out in place what is in; NULL: can't */
+	const char *squeeze;	/* takes a 1 to compress what is out; NULL: nothing to do */
 	uint64_t pages;
 	uint64_t seed;
 	bool list;
@@ -250,6 +251,21 @@ static void unlend(void)
 	exit(EXIT_SETUP);
 }
 
+/* Swapped out, and whatever the device does about it in the background */
+static void out(void)
+{
+	page_out();
+	if (opt.squeeze)
+		write_one(opt.squeeze);
+}
+
+static void out_scattered(void)
+{
+	page_out_scattered();
+	if (opt.squeeze)
+		write_one(opt.squeeze);
+}
+
 static void swap_off(void)
 {
 	if (swapoff(opt.device))
@@ -302,30 +318,30 @@ static const struct row rows[] = {
 	{ "minor-fault", "minor read fault (shmem page that is there)", unmap_shared, touch_shared,
 	  NULL, 0 },
 	{ "out", "page-out (MADV_PAGEOUT)", NULL, page_out, "pswpout", NEEDS_SWAP },
-	{ "in-read-seq", "page-in, read, in order", page_out, read_sequential, "pswpin",
+	{ "in-read-seq", "page-in, read, in order", out, read_sequential, "pswpin",
 	  NEEDS_SWAP },
-	{ "in-read-rand", "page-in, read, at random", page_out, read_scattered, "pswpin",
+	{ "in-read-rand", "page-in, read, at random", out, read_scattered, "pswpin",
 	  NEEDS_SWAP },
-	{ "in-read-slots", "page-in, read, in order, slots scattered", page_out_scattered,
+	{ "in-read-slots", "page-in, read, in order, slots scattered", out_scattered,
 	  read_sequential, "pswpin", NEEDS_SWAP },
-	{ "in-write-seq", "page-in, write, in order", page_out, write_sequential, "pswpin",
+	{ "in-write-seq", "page-in, write, in order", out, write_sequential, "pswpin",
 	  NEEDS_SWAP | WRITES },
-	{ "in-write-rand", "page-in, write, at random", page_out, write_scattered, "pswpin",
+	{ "in-write-rand", "page-in, write, at random", out, write_scattered, "pswpin",
 	  NEEDS_SWAP | WRITES },
-	{ "in-free-seq", "page-in, read, in order, and free (MADV_DONTNEED)", page_out,
+	{ "in-free-seq", "page-in, read, in order, and free (MADV_DONTNEED)", out,
 	  read_and_free, "pswpin", NEEDS_SWAP | FREES },
-	{ "in-free-rand", "page-in, read, at random, and free", page_out,
+	{ "in-free-rand", "page-in, read, at random, and free", out,
 	  read_scattered_and_free, "pswpin", NEEDS_SWAP | FREES },
-	{ "in-free-slots", "page-in, read, in order, slots scattered, and free", page_out_scattered,
+	{ "in-free-slots", "page-in, read, in order, slots scattered, and free", out_scattered,
 	  read_and_free, "pswpin", NEEDS_SWAP | FREES },
-	{ "free", "free of pages that are out", page_out, free_pages, NULL, NEEDS_SWAP | FREES },
+	{ "free", "free of pages that are out", out, free_pages, NULL, NEEDS_SWAP | FREES },
 	{ "free-in", "free of pages that are back in", page_out_and_in, free_pages, NULL,
 	  NEEDS_SWAP | FREES },
 	{ "drain", "drain (move to DRAM) of pages that are back in", page_out_and_lend, drain, NULL,
 	  NEEDS_SWAP | NEEDS_DRAIN },
 	{ "unlend", "unlend (swap out in place) of pages that are back in", page_out_and_lend,
 	  unlend, NULL, NEEDS_SWAP | NEEDS_UNLEND },
-	{ "swapoff", "swapoff, pages out", page_out, swap_off, "pswpin",
+	{ "swapoff", "swapoff, pages out", out, swap_off, "pswpin",
 	  NEEDS_SWAP | SWAP_IS_OFF | WAITS },
 	{ "swapoff-in", "swapoff, pages back in", page_out_and_in, swap_off, NULL,
 	  NEEDS_SWAP | SWAP_IS_OFF | WAITS },
@@ -395,12 +411,13 @@ static void map_memory(void)
 
 static const char usage[] =
 "usage: pagebench [--pages N] [--seed N] [--device DEV [--settled FILE\n"
-"                 [--drain FILE] [--unlend FILE]]]\n"
+"                 [--drain FILE] [--unlend FILE] [--squeeze FILE]]\n"
 "       pagebench --list\n"
 "  --device DEV   swap device, ready for swapon; without it: the rows that need none\n"
 "  --settled FILE wait until it reads 0 after memory was freed\n"
 "  --drain FILE   takes a 1 to move to DRAM what was paged in without taking DRAM\n"
 "  --unlend FILE  takes a 1 to swap out in place what was paged in without taking DRAM\n"
+"  --squeeze FILE takes a 1 to compress what is out, before it comes in\n"
 "  --list         the rows, as key|title\n"
 "For each row one line: key, pages, nanoseconds.\n"
 "exit status: 0 all data right, 1 wrong data, 2 could not run\n";
@@ -410,7 +427,7 @@ static void parse_options(int argc, char **argv)
 	static const struct option options[] = {
 		{ "pages", 1, NULL, 'p' }, { "seed", 1, NULL, 'S' }, { "device", 1, NULL, 'd' },
 		{ "settled", 1, NULL, 's' }, { "drain", 1, NULL, 'D' }, { "unlend", 1, NULL, 'U' },
-		{ "list", 0, NULL, 'l' }, { NULL, 0, NULL, 0 },
+		{ "squeeze", 1, NULL, 'q' }, { "list", 0, NULL, 'l' }, { NULL, 0, NULL, 0 },
 	};
 	int c;
 
@@ -433,6 +450,9 @@ static void parse_options(int argc, char **argv)
 			break;
 		case 'U':
 			opt.unlend = optarg;
+			break;
+		case 'q':
+			opt.squeeze = optarg;
 			break;
 		case 'l':
 			opt.list = true;
