@@ -528,13 +528,12 @@ int ps_compress_setup(struct pmemswap *ps)
 	c->level = zstd_default_clevel();
 	c->cold_age_ms = 60000;
 	c->cpu_percent = 20;
-	spin_lock_init(&c->pack.lock);
+	raw_spin_lock_init(&c->pack.lock);
 	c->pack.addr = ps->tier->addr;
 	c->pack.nr_pool = ps->tier->nr_pages;
 	c->pack.slots = ps->slots;
 	c->pack.nr_slots = ps->nr_slots;
 	c->pack.tail = PACK_NONE;
-	c->pack.spare = PACK_NONE;
 	c->pack.read = read_pmem;
 	c->pack.good = good_page;
 	c->pack.get = get_page_of_pool;

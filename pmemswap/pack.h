@@ -44,6 +44,9 @@ struct pack_page {
 	atomic_long_t state;
 };
 
+/* So many pages are needed, at most, for what is in one page, in whole or in part. */
+#define PACK_SPARES		3
+
 /**
  * struct pack - the packed pages of a device
  * @addr: where page 0 of the pool is
@@ -53,16 +56,21 @@ struct pack_page {
  * @map: a bit for each of them: it is a packed one
  * @slots: the slot table
  * @nr_slots: its length
- * @lock: a page begins or ceases to be a packed one: @map, @head. A leaf, not taken in
- *	interrupts
+ * @lock: a page begins or ceases to be a packed one: @map, @head, @nr_pages, @open; and
+ *	@spare while there is no appender. A leaf, raw because it is taken under a slot's
+ *	lock; not taken in interrupts
  * @nr_pages: packed pages
  * @live: granules in use
+ * @open: there is an appender
  * @tail: page that is being filled, or PACK_NONE; it and what follows are the
  *	appender's, of whom there is one at a time
  * @at: granules of it that are filled
- * @spare: a page to go on with, or PACK_NONE
+ * @spare: pages to go on with; one is kept for as long as there are packed pages
+ * @nr_spare: how many
  * @clean_at: page where looking for pages to empty goes on
  * @clean_below: pages with fewer live granules are emptied
+ * @stuck: granules that were still wasted when all pages had been looked at. Until there
+ *	is more it isn't tried again, or until the appender sets this to 0
  * @buffer: room for an object that moves
  * @read: copies bytes from a page; 0, or -EIO when the media failed
  * @good: may a page be written to?
@@ -77,14 +85,17 @@ struct pack {
 	unsigned long *map;
 	struct slot *slots;
 	unsigned long nr_slots;
-	spinlock_t lock;	/* see above */
+	raw_spinlock_t lock;	/* see above */
 	atomic_long_t nr_pages;
 	atomic_long_t live;
+	bool open;
 	unsigned long tail;
 	unsigned int at;
-	unsigned long spare;
+	unsigned long spare[PACK_SPARES];
+	unsigned int nr_spare;
 	unsigned long clean_at;
 	unsigned int clean_below;
+	unsigned long stuck;
 	void *buffer;
 	int (*read)(const struct pack *pack, unsigned long page,
 		    unsigned int offset, void *to, unsigned int bytes);
@@ -153,7 +164,15 @@ unsigned long pack_next(const struct pack *pack, unsigned long word);
 int pack_read(const struct pack *pack, unsigned long word, void *object);
 
 unsigned long pack_waste(const struct pack *pack);
-int pack_clean(struct pack *pack, unsigned int *moved);
+
+/* pack_clean.c */
+bool pack_clean(struct pack *pack, unsigned int *moved);
+
+/* Pages of the pool that it has. */
+static inline unsigned long pack_nr_pages(const struct pack *pack)
+{
+	return atomic_long_read(&pack->nr_pages) + READ_ONCE(pack->nr_spare);
+}
 
 static inline struct pack_page *pack_page(const struct pack *pack,
 					  unsigned long page)

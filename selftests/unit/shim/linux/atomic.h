@@ -98,6 +98,11 @@ static inline long atomic_long_sub_return(long i, atomic_long_t *v)
 	return __atomic_sub_fetch(&v->counter, i, __ATOMIC_SEQ_CST);
 }
 
+static inline bool atomic_long_dec_and_test(atomic_long_t *v)
+{
+	return !atomic_long_sub_return(1, v);
+}
+
 static inline bool atomic_long_try_cmpxchg(atomic_long_t *v, long *old, long new)
 {
 	return try_cmpxchg(&v->counter, old, new);

@@ -23,4 +23,9 @@ static inline void spin_unlock(spinlock_t *lock)
 	bit_spin_unlock(0, &lock->bit);
 }
 
+#define raw_spinlock_t		spinlock_t
+#define raw_spin_lock_init	spin_lock_init
+#define raw_spin_lock		spin_lock
+#define raw_spin_unlock		spin_unlock
+
 #endif /* _UNIT_SHIM_SPINLOCK_H */
