@@ -137,6 +137,9 @@ struct ps_stats {
  * @promote_at: index of the page where looking for hot ones goes on; upkeep's
  * @low_at: index of the page where taking back for a low pool goes on; upkeep's
  * @compress: all about compressed slots
+ * @full_node: on full.c's list of those that say that they are full
+ * @full_si: what the kernel knows it as, since it last did
+ * @full_at: when it was last found full, in jiffies
  */
 struct pmemswap {
 	struct pmem_tier *tier;
@@ -161,6 +164,9 @@ struct pmemswap {
 	unsigned long promote_at;
 	unsigned long low_at;
 	struct ps_compress *compress;
+	struct list_head full_node;
+	struct swap_info_struct *full_si;
+	unsigned long full_at;
 };
 
 /**
@@ -259,7 +265,9 @@ int ps_map_in_enable(void);
 void ps_map_in_exit(void);
 
 /* full.c */
+void ps_full_enable(void);
 void ps_full_setup(struct pmemswap *ps);
+bool ps_is_full(struct pmemswap *ps);
 void ps_full_end(struct pmemswap *ps);
 void ps_full_init(void);
 void ps_full_exit(void);

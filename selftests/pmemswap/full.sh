@@ -178,9 +178,15 @@ dry_pair()
 	same "kills" "$(cg_event "$CG" oom_kill)" 0
 }
 
-# Two that have no page left, of one priority: who looks for slots isn't sent round for ever
+refused() { stat_of "$1" refused_allocations; }
+
+# Two that have no page left, of one priority: who looks for slots isn't sent round for ever. When the one
+# that says that it is full goes, the other one says so; and with two priorities both do, and a third device is
+# found.
 dry_both()
 {
+	local a b before
+
 	[[ -n $SMALL ]] || skip "needs 2 namespaces"
 	load_modules claim=all size=1G,1G
 	FIRST=$(dev_of "$SMALL") SECOND=$(dev_of "$BIG")
@@ -193,13 +199,52 @@ dry_both()
 	tell p fill a 1 random
 	tell p pageout a
 	tell p verify a
-	! next_device || num "refused_allocations" "$(( $(stat_of "$FIRST" refused_allocations) +
-		$(stat_of "$SECOND" refused_allocations) ))" -gt 0
-	swap_off "$FIRST"
-	swap_off "$SECOND"
+	if next_device; then
+		a=$FIRST b=$SECOND
+		(( $(refused "$a") >= $(refused "$b") )) || a=$SECOND b=$FIRST
+		num "searches that $a refused" "$(refused "$a")" -gt 0
+		swap_off "$a"
+		before=$(refused "$b")
+		tell p pageout a
+		num "searches that $b refused" "$(refused "$b")" -gt "$before"
+		third_device "$a" "$b"
+	fi
+	tell p verify a
+	puppet_end p
+	for a in $(tail -n +2 /proc/swaps | cut -d' ' -f1); do
+		swapoff "$a"
+	done
 	empty "$FIRST"
 	empty "$SECOND"
 }
+
+# third_device A B: B is swapped on with priority 5; now A with a higher one, and zram with a lower one
+third_device()
+{
+	local written
+
+	modprobe -q zram || return 0
+	at_exit modprobe -r zram
+	echo 64M >/sys/block/zram0/disksize
+	at_exit _write /sys/block/zram0/reset 1
+	at_exit swap_off_zram
+	mkswap /dev/zram0 >/dev/null
+	swap_on "$1" -p 10
+	swap_on zram0 -p 1
+	written=$(( $(stat_of "$1" failed_write_full_pages) + $(stat_of "$2" failed_write_full_pages) ))
+	loop_until 20 third_has 3000
+	written=$(( $(stat_of "$1" failed_write_full_pages) + $(stat_of "$2" failed_write_full_pages) -
+		written ))
+	num "writes that failed meanwhile" $written -le $(( 4 * $(slot_cache) ))
+}
+
+third_has()
+{
+	tell p pageout a
+	(( $(swap_used_kib zram0) >= $1 * 4 ))
+}
+
+swap_off_zram() { ! swap_active zram0 || swap_off zram0; }
 
 case_ "a small device and a second one" second_device
 case_ "a small device alone: the hog is killed, the others don't notice" alone

@@ -419,7 +419,8 @@ features()
 		feature_on rmap
 		feature_on poison
 		feature_on unlend
-		feature_on promote)"
+		feature_on promote
+		echo 'next_device: idle')"
 	# Nobody can turn off what data depends on
 	same "kernel.ftrace_enabled = 0" "$(writing /proc/sys/kernel/ftrace_enabled 0)" EBUSY
 	same "kernel.ftrace_enabled" "$(</proc/sys/kernel/ftrace_enabled)" 1
