@@ -17,11 +17,9 @@
  * the lock again, does the slot become a packed one. A lent page is never looked at: its
  * slot isn't raw.
  *
- * The thread sleeps between slices of work, for so long that it stays within its part of
- * one CPU, and has the lowest priority.
+ * When it does so is for background.c.
  */
 
-#include <linux/freezer.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -32,17 +30,8 @@
 #include "pmemswap.h"
 #include "trace.h"
 
-/* Work between two looks at the clock's verdict. */
-#define SLICE_NS	(5 * NSEC_PER_MSEC)
-
-/* When there was nothing to do, or nothing is left of a pass. */
-#define PERIOD		HZ
-
 /* Slots that are looked at before others get the CPU. */
 #define SCAN		1024
-
-/* The pool is low when swap has all but one part in this: page cache would give way. */
-#define LOW_PART	4
 
 /* zstd is faster with room to spare. */
 #define OBJECT_BYTES	(3 * PAGE_SIZE)
@@ -94,13 +83,6 @@ void ps_packed_drop(struct pmemswap *ps, unsigned long word)
 	ps_count(ps, PS_PACKED_BYTES,
 		 -(long)(pack_data_bytes(word) + PS_MAGIC_BYTES));
 	pack_free(&ps->compress->pack, word);
-}
-
-static bool pool_low(struct pmemswap *ps)
-{
-	unsigned long nr = ps->tier->nr_pages;
-
-	return pmem_tier_used_pages(ps->tier, PMEM_TIER_SWAP) > nr - nr / LOW_PART;
 }
 
 /* Copy the data of a raw slot and claim it; false when the word isn't that any more. */
@@ -170,17 +152,21 @@ static enum ps_compress_result become_packed(struct ps_compress *c,
 
 /* Returns true when there was work. */
 static bool compress_slot(struct ps_compress *c, unsigned long index,
-			  unsigned long min_age)
+			  struct ps_pass *pass)
 {
 	struct slot *slot = &c->ps->slots[index];
-	unsigned long word = slot_get(slot);
+	unsigned long age, word = slot_get(slot);
 	enum ps_compress_result result;
 	int err = 0;
 	u32 value;
 
-	if (slot_kind(word) != SLOT_RAW || word & SLOT_TRIED ||
-	    slot_age(word, ps_stamp()) < min_age)
+	if (slot_kind(word) != SLOT_RAW || word & SLOT_TRIED)
 		return false;
+	age = slot_age(word, ps_stamp());
+	if (age < pass->min_age) {
+		pass->oldest = max(pass->oldest, age);
+		return false;
+	}
 	if (!claim(c, slot, word, &err))
 		result = PS_COMPRESS_LOST;
 	else if (err)
@@ -195,125 +181,42 @@ static bool compress_slot(struct ps_compress *c, unsigned long index,
 	return true;
 }
 
-/*
- * A piece of work, at @at in the slot table. Returns true when there is more before the end of
- * the table. Slots that are within a u32 are all that swap can have.
+/**
+ * ps_compress_some() - a piece of work
+ * @c: compression of a device, that was prepared, between pack_begin() and pack_end()
+ * @pass: where in the slot table; NULL: packed pages are cleaned, and that is all
+ *
+ * Slots that are within a u32 are all that swap can have.
+ *
+ * Context: process context, under c->lock.
+ * Return: true when there is more before the end of the table.
  */
-static bool compress_some(struct ps_compress *c, unsigned long *at,
-			  unsigned long min_age)
+bool ps_compress_some(struct ps_compress *c, struct ps_pass *pass)
 {
 	unsigned long end = min(c->ps->nr_slots, 1UL + U32_MAX);
 	unsigned int moved = 0;
-	int more, n;
+	bool more;
+	int n;
 
+	lockdep_assert_held(&c->lock);
+	/* The pool may have pages now that it hadn't. */
+	if (pass && !pass->at)
+		c->pack.stuck = 0;
 	more = pack_clean(&c->pack, &moved);
 	if (moved)
 		trace_pack_clean(c->ps->id, moved);
-	if (more > 0)
-		return true;
-	for (n = 0; n < SCAN && *at < end; n++)
-		if (compress_slot(c, (*at)++, min_age))
+	if (more || !pass)
+		return more;
+	for (n = 0; n < SCAN && pass->at < end; n++)
+		if (compress_slot(c, pass->at++, pass))
 			return true;
-	return *at < end;
+	return pass->at < end;
 }
 
-static bool wanted(struct ps_compress *c)
+static void account(struct ps_compress *c, long bytes)
 {
-	switch (READ_ONCE(c->mode)) {
-	case PS_COMPRESS_COLD:
-		return pool_low(c->ps);
-	case PS_COMPRESS_ALWAYS:
-		return true;
-	}
-	return false;
-}
-
-static unsigned long min_age(struct ps_compress *c)
-{
-	return ps_stamps(msecs_to_jiffies(READ_ONCE(c->cold_age_ms)));
-}
-
-/* Work for a while. Returns what it took; @more is set to false when nothing is left to do. */
-static u64 work(struct ps_compress *c, bool *more)
-{
-	u64 start, used = 0;
-
-	*more = wanted(c);
-	if (!*more)
-		return 0;
-	mutex_lock(&c->lock);
-	start = ktime_get_ns();
-	pack_begin(&c->pack);
-	while (used < SLICE_NS && *more && !freezing(current) &&
-	       !kthread_should_stop()) {
-		*more = compress_some(c, &c->at, min_age(c));
-		cond_resched();
-		/* What others on the CPU took counts as used. */
-		used = ktime_get_ns() - start;
-	}
-	pack_end(&c->pack);
-	if (!*more)
-		c->at = 0;
-	mutex_unlock(&c->lock);
-	return used;
-}
-
-/* Nothing but the end of the device shortens this. */
-static void pause_for_others(struct ps_compress *c, u64 used)
-{
-	unsigned long percent = READ_ONCE(c->cpu_percent);
-	unsigned long pause;
-
-	if (percent == 100)
-		return;
-	pause = nsecs_to_jiffies(used * (100 - percent) / percent) + 1;
-	wait_event_freezable_timeout(c->wake, kthread_should_stop(), pause);
-}
-
-static bool is_called(struct ps_compress *c)
-{
-	return kthread_should_stop() || READ_ONCE(c->kicked);
-}
-
-static int compress_thread(void *data)
-{
-	struct ps_compress *c = data;
-
-	set_freezable();
-	sched_set_normal(current, MAX_NICE);
-	while (!kthread_should_stop()) {
-		unsigned long idle = PERIOD;
-		u64 used;
-		bool more;
-
-		WRITE_ONCE(c->kicked, false);
-		used = work(c, &more);
-		try_to_freeze();
-		if (used)
-			pause_for_others(c, used);
-		if (more)
-			continue;
-		if (READ_ONCE(c->mode) == PS_COMPRESS_OFF)
-			idle = MAX_SCHEDULE_TIMEOUT;
-		wait_event_freezable_timeout(c->wake, is_called(c), idle);
-	}
-	return 0;
-}
-
-/**
- * ps_compress_kick() - what the thread goes by has changed, or the pool is empty
- * @ps: the device
- *
- * Context: any but interrupts.
- */
-void ps_compress_kick(struct pmemswap *ps)
-{
-	struct ps_compress *c = ps->compress;
-
-	if (READ_ONCE(c->kicked) || READ_ONCE(c->mode) == PS_COMPRESS_OFF)
-		return;
-	WRITE_ONCE(c->kicked, true);
-	wake_up(&c->wake);
+	c->bytes += bytes;
+	pmem_tier_account_metadata(c->ps->tier, bytes);
 }
 
 /* A context for a level, in place of the one that there is. */
@@ -336,7 +239,9 @@ static int make_context(struct ps_compress *c, int level)
 		return -EINVAL;
 	}
 	vfree(c->workspace);
+	account(c, (long)bytes - (long)c->workspace_bytes);
 	c->workspace = workspace;
+	c->workspace_bytes = bytes;
 	c->cctx = cctx;
 	c->params = zstd_get_params(level, PAGE_SIZE);
 	WRITE_ONCE(c->level, level);
@@ -389,12 +294,15 @@ static int prepare(struct ps_compress *c)
 					      tier->nid);
 	if (!c->pack.map || !c->raw || !c->object || !c->pack.buffer)
 		return -ENOMEM;
-	task = kthread_run(compress_thread, c, "pmemswap%d_comp", c->ps->id);
+	/* What is freed of a packed page can't always be had at once. */
+	ps_full_enable();
+	task = kthread_create(ps_compress_thread, c, "pmemswap%d_comp",
+			      c->ps->id);
 	if (IS_ERR(task))
 		return PTR_ERR(task);
-	c->task = get_task_struct(task);
-	c->bytes = map + PAGE_SIZE + OBJECT_BYTES + PACK_OBJECT_MAX;
-	pmem_tier_account_metadata(tier, c->bytes);
+	WRITE_ONCE(c->task, get_task_struct(task));
+	account(c, map + PAGE_SIZE + OBJECT_BYTES + PACK_OBJECT_MAX);
+	wake_up_process(task);
 	return 0;
 }
 
@@ -418,7 +326,7 @@ int ps_compress_set_mode(struct pmemswap *ps, int mode)
 		WRITE_ONCE(c->mode, mode);
 	mutex_unlock(&c->lock);
 	if (!err)
-		ps_compress_kick(ps);
+		ps_compress_changed(ps);
 	return err;
 }
 
@@ -457,23 +365,25 @@ int ps_compress_set_level(struct pmemswap *ps, int level)
  */
 int ps_compress_now(struct pmemswap *ps)
 {
-	struct ps_compress *c = ps->compress;
 	u64 used, before = current->se.sum_exec_runtime;
-	unsigned long at = 0;
+	struct ps_compress *c = ps->compress;
+	struct ps_pass pass = {};
 	bool more = true;
 	int err = 0;
 
 	while (more && !err) {
 		u64 start = ktime_get_ns();
 
-		if (mutex_lock_killable(&c->lock))
-			return -EINTR;
+		if (mutex_lock_killable(&c->lock)) {
+			err = -EINTR;
+			break;
+		}
 		err = prepare(c);
 		if (!err)
 			pack_begin(&c->pack);
-		for (used = 0; used < SLICE_NS && more && !err;
+		for (used = 0; used < PS_SLICE_NS && more && !err;
 		     used = ktime_get_ns() - start) {
-			more = compress_some(c, &at, 0);
+			more = ps_compress_some(c, &pass);
 			cond_resched();
 			if (READ_ONCE(ps->closing))
 				err = -ENODEV;
@@ -487,25 +397,6 @@ int ps_compress_now(struct pmemswap *ps)
 	}
 	atomic64_add(current->se.sum_exec_runtime - before, &c->ns);
 	return err;
-}
-
-/**
- * ps_compress_cpu_ns() - CPU time that compression has used
- * @ps: the device
- *
- * Context: process context, may sleep.
- * Return: nanoseconds.
- */
-u64 ps_compress_cpu_ns(struct pmemswap *ps)
-{
-	struct ps_compress *c = ps->compress;
-	u64 ns = atomic64_read(&c->ns);
-
-	mutex_lock(&c->lock);
-	if (c->task)
-		ns += READ_ONCE(c->task->se.sum_exec_runtime);
-	mutex_unlock(&c->lock);
-	return ns;
 }
 
 /**
@@ -558,8 +449,7 @@ void ps_compress_end(struct pmemswap *ps)
 		put_task_struct(c->task);
 		c->task = NULL;
 	}
-	pmem_tier_account_metadata(ps->tier, -(long)c->bytes);
-	c->bytes = 0;
+	account(c, -(long)c->bytes);
 }
 
 /**

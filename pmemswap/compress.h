@@ -42,12 +42,25 @@ enum ps_compress_result {
 };
 
 /**
+ * struct ps_pass - a walk through the slot table
+ * @at: slot where it goes on
+ * @min_age: slots that were touched less long ago are left alone; in units of ps_stamp()
+ * @oldest: how long ago the first of those was touched
+ */
+struct ps_pass {
+	unsigned long at;
+	unsigned long min_age;
+	unsigned long oldest;
+};
+
+/**
  * struct ps_compress - compression of a device
  * @ps: the device
  * @pack: where compressed data lies
  * @lock: one at a time compresses; protects what follows, but for what says otherwise.
  *	Nothing that page-out or page-in wait for takes it
- * @task: does so in the background; since compression was first wanted
+ * @task: does so in the background; since compression was first wanted. Goes with the
+ *	device, so it can be read by whoever has that
  * @wake: what it waits for
  * @kicked: there is something new; any context
  * @mode: enum ps_compress_mode; any context
@@ -59,9 +72,14 @@ enum ps_compress_result {
  * @workspace: its memory
  * @raw: a page of data
  * @object: what it becomes
- * @at: slot where looking for cold ones goes on
+ * @pass: @task's
+ * @next_pass: when, in jiffies; @task's, as is what follows
+ * @hurry: passes in a row that have left the device full
+ * @ran: its CPU time when it was last looked at
+ * @owed: CPU time that it has used and not yet made up for
  * @ns: CPU time that was used on request
- * @bytes: memory for all this
+ * @bytes: memory for all this, and of that @workspace
+ * @workspace_bytes: memory for @workspace
  */
 struct ps_compress {
 	struct pmemswap *ps;
@@ -79,10 +97,18 @@ struct ps_compress {
 	void *workspace;
 	void *raw;
 	void *object;
-	unsigned long at;
+	struct ps_pass pass;
+	unsigned long next_pass;
+	unsigned int hurry;
+	u64 ran;
+	u64 owed;
 	atomic64_t ns;
 	size_t bytes;
+	size_t workspace_bytes;
 };
+
+/* Work between two looks at whether others want the CPU, or the lock. */
+#define PS_SLICE_NS		(5 * NSEC_PER_MSEC)
 
 /* The magic number of zstd isn't stored: where it was, a header ends. */
 #define PS_MAGIC_BYTES		sizeof(u32)
@@ -94,10 +120,15 @@ void ps_compress_end(struct pmemswap *ps);
 void ps_compress_free(struct pmemswap *ps);
 int ps_compress_set_mode(struct pmemswap *ps, int mode);
 int ps_compress_set_level(struct pmemswap *ps, int level);
-void ps_compress_kick(struct pmemswap *ps);
+bool ps_compress_some(struct ps_compress *c, struct ps_pass *pass);
 int ps_compress_now(struct pmemswap *ps);
-u64 ps_compress_cpu_ns(struct pmemswap *ps);
 void ps_packed_drop(struct pmemswap *ps, unsigned long word);
+
+/* background.c */
+void ps_compress_kick(struct pmemswap *ps);
+void ps_compress_changed(struct pmemswap *ps);
+u64 ps_compress_cpu_ns(struct pmemswap *ps);
+int ps_compress_thread(void *data);
 
 /* unpack.c */
 int ps_unpack_prepare(void);

@@ -168,6 +168,8 @@ int ps_device_add(struct pmem_tier *tier)
 	/* The attributes are there before the uevent tells of the device. */
 	err = device_add_disk(tier->dev, ps->disk, ps_disk_groups);
 	if (err) {
+		/* Its files were there for a moment: somebody may have written to them. */
+		ps_compress_end(ps);
 		pmem_tier_account_metadata(tier, -slots_bytes(ps));
 		tier->priv[PMEM_TIER_SWAP] = NULL;
 		/* ->free_disk() is for disks that were added. */

@@ -7,6 +7,7 @@
 #include <linux/device.h>
 #include <linux/log2.h>
 #include <linux/math64.h>
+#include <linux/sched/signal.h>
 #include <linux/sysfs.h>
 
 #include "compress.h"
@@ -293,7 +294,7 @@ static ssize_t compress_store(struct device *dev, struct device_attribute *attr,
 
 	if (value < 0) {
 		pr_err("%s: compress: \"%.*s\" not accepted: expected off, cold or always\n",
-		       ps->disk->disk_name, (int)strcspn(buf, "\n"), buf);
+		       ps->disk->disk_name, pmem_tier_shown(buf), buf);
 		return -EINVAL;
 	}
 	err = ps_compress_set_mode(ps, value);
@@ -317,7 +318,7 @@ static ssize_t compress_level_store(struct device *dev,
 	if (kstrtoint(buf, 10, &level) || !level ||
 	    level < zstd_min_clevel() || level > LEVEL_MAX) {
 		pr_err("%s: compress_level: \"%.*s\" not accepted: expected %d to -1, or 1 to %d\n",
-		       ps->disk->disk_name, (int)strcspn(buf, "\n"), buf,
+		       ps->disk->disk_name, pmem_tier_shown(buf), buf,
 		       zstd_min_clevel(), LEVEL_MAX);
 		return -EINVAL;
 	}
@@ -337,11 +338,11 @@ static ssize_t store_number(struct device *dev, struct device_attribute *attr,
 	if (kstrtouint(buf, 10, &value) || value < min || value > max) {
 		pr_err("%s: %s: \"%.*s\" not accepted: expected %u to %u\n",
 		       ps->disk->disk_name, attr->attr.name,
-		       (int)strcspn(buf, "\n"), buf, min, max);
+		       pmem_tier_shown(buf), buf, min, max);
 		return -EINVAL;
 	}
 	WRITE_ONCE(*number, value);
-	ps_compress_kick(ps);
+	ps_compress_changed(ps);
 	return count;
 }
 
@@ -388,8 +389,8 @@ static DEVICE_ATTR_RO(compress_cpu_ms);
 static ssize_t packed_pages_show(struct device *dev,
 				 struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%ld\n",
-			  atomic_long_read(&dev_to_ps(dev)->compress->pack.nr_pages));
+	return sysfs_emit(buf, "%lu\n",
+			  pack_nr_pages(&dev_to_ps(dev)->compress->pack));
 }
 static DEVICE_ATTR_RO(packed_pages);
 
@@ -404,8 +405,11 @@ static ssize_t incompressible_slots_show(struct device *dev,
 		unsigned long word = slot_get(&ps->slots[index]);
 
 		n += slot_kind(word) == SLOT_RAW && word & SLOT_TRIED;
-		if (index % COUNT_BATCH == 0)
-			cond_resched();
+		if (index % COUNT_BATCH)
+			continue;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
 	}
 	return sysfs_emit(buf, "%lu\n", n);
 }
