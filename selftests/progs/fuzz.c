@@ -53,7 +53,7 @@ static const char * const words[] = {
 	"ext4", "xfs btrfs", "ext4,8:1", "bdev:8:1", "bdev:", "8:1:2", "8:", ":", "bdev:4096:0",
 	"4095:1048575", "4096:1", "-1:0", "%s%n%p%x", "%pK", "../../etc", "\"", "'", "`",
 	"$(id)", ";", "\\", "\t", "\r", "\x1b[31m", "\xff\xfe", "\xc3\x28", "NaN", "null", "lz4",
-	"zstd",
+	"zstd", "cold", "always", "-131072", "-131073", "14400000", "14400001",
 };
 
 static void add(const char *bytes, size_t len)
@@ -248,7 +248,7 @@ static void read_value(const struct file *f, char *to, size_t size)
 }
 
 /* A decimal number and nothing else, as kstrtoul() has it */
-static bool is_number(const char *text, uint64_t max)
+static bool is_number(const char *text, uint64_t min, uint64_t max)
 {
 	unsigned __int128 n = 0;
 
@@ -261,7 +261,15 @@ static bool is_number(const char *text, uint64_t max)
 			return false;
 	}
 	text += *text == '\n';
-	return !*text;
+	return !*text && n >= min;
+}
+
+/* The same with a sign: a level of zstd's */
+static bool is_level(const char *text)
+{
+	if (*text == '-')
+		return isdigit((unsigned char)text[1]) && is_number(text + 1, 1, 131072);
+	return is_number(text, 1, 19);
 }
 
 /* One of some words, as sysfs_streq() has it */
@@ -285,21 +293,28 @@ static enum verdict judge(const struct file *f)
 	static const struct {
 		const char *name;
 		const char *words;
+		uint64_t min;
 		uint64_t max;
 	} known[] = {
-		{ "map_faults", "off read all", 0 },
-		{ "fault_around_pages", "1 2 4 8 16 32 64 128 256 512", 0 },
-		{ "promote_pages_per_second", NULL, 1048576 },
-		{ "admit_free_percent", NULL, 100 },
-		{ "max_pages", NULL, UINT64_MAX },
-		{ "admission", "off reuse all", 0 },
-		{ "enabled", "0 1", 0 },
-		{ "drop", "1", 0 },
-		{ "drain", "1", 0 },
-		{ "unlend", "1", 0 },
+		{ "map_faults", "off read all", 0, 0 },
+		{ "fault_around_pages", "1 2 4 8 16 32 64 128 256 512", 0, 0 },
+		{ "promote_pages_per_second", NULL, 0, 1048576 },
+		{ "compress", "off cold always", 0, 0 },
+		{ "cold_age_ms", NULL, 0, 14400000 },
+		{ "compress_cpu_percent", NULL, 1, 100 },
+		{ "compress_now", "1", 0, 0 },
+		{ "admit_free_percent", NULL, 0, 100 },
+		{ "max_pages", NULL, 0, UINT64_MAX },
+		{ "admission", "off reuse all", 0, 0 },
+		{ "enabled", "0 1", 0, 0 },
+		{ "drop", "1", 0, 0 },
+		{ "drain", "1", 0, 0 },
+		{ "unlend", "1", 0, 0 },
 	};
 	unsigned int i;
 
+	if (!strcmp(f->name, "compress_level"))
+		return is_level(value) ? MUST_TAKE : MUST_REFUSE;
 	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		if (strcmp(f->name, known[i].name))
 			continue;
@@ -307,7 +322,7 @@ static enum verdict judge(const struct file *f)
 		if (!strcmp(f->name, "fault_around_pages") && (*value == '0' || *value == '+'))
 			return UNKNOWN;
 		return (known[i].words ? is_one_of(value, known[i].words) :
-					 is_number(value, known[i].max)) ?
+					 is_number(value, known[i].min, known[i].max)) ?
 		       MUST_TAKE : MUST_REFUSE;
 	}
 	return UNKNOWN;
