@@ -170,6 +170,53 @@ goes_bad_in_use()
 	empty "$DEV"
 }
 
+# packed SLOT: the page of the namespace that its compressed data begins in
+packed()
+{
+	local state=/sys/kernel/debug/pmemswap/$DEV/block_state
+
+	echo $(( $(awk -v i="$1" '$1 == i && $3 == "c.." { print $5 }' "$state") - $(ns_phys "$SMALL") / 4096 ))
+}
+
+# Compressed: those whose data is in the page can't be read, the others can, and move away from beside it
+goes_bad_packed()
+{
+	local i before rest lost
+
+	at_exit forget
+	use "$SMALL" memmap=ram
+	"$PROGS/blkdata" write "/dev/$DEV" 0 1500 7 text
+	echo 1 >"/sys/block/$DEV/pmemswap/compress_now"
+	same "compressed_slots" "$(stat_of "$DEV" compressed_slots)" 1500
+	poison "$SMALL" "$(packed 500)"
+	read -r i lost rest < <(survey "/dev/$DEV" 0 1500 7 text)
+	echo "lost: $rest"
+	num "slots that can't be read" "$lost" -ge 1
+	same "wrong" "${rest%% *}" 0
+	[[ " $rest " == *' 500 '* ]] || fail "slot 500 can be read"
+	same "intact" "$i" $(( 1500 - lost ))
+	same "bad_pages, in use" "$(bad_pages)" 0
+
+	for (( i = 1000; i < 1400; i += 2 )); do
+		discard_blocks "$DEV" "$i" 1
+	done
+	before=$(stat_of "$DEV" packed_pages)
+	echo 1 >"/sys/block/$DEV/pmemswap/compress_now"
+	num "packed_pages, cleaned" "$(stat_of "$DEV" packed_pages)" -lt "$before"
+	same "the first slots" "$(survey "/dev/$DEV" 0 1000 7 text)" "$(( 1000 - lost )) $lost $rest"
+	for (( i = 1001; i < 1400; i += 2 )); do
+		"$PROGS/blkdata" verify "/dev/$DEV" "$i" 1 7 text
+	done
+	"$PROGS/blkdata" verify "/dev/$DEV" 1400 100 7 text
+
+	# Written again it is as good as any; the page goes when nothing is in it any more
+	"$PROGS/blkdata" write "/dev/$DEV" 400 200 8 text
+	"$PROGS/blkdata" verify "/dev/$DEV" 400 200 8 text
+	same "bad_pages, not in use any more" "$(bad_pages)" 1
+	empty "$DEV"
+	balanced "$SMALL"
+}
+
 # Freed while bad: straight out of the pool
 freed_while_bad()
 {
@@ -264,6 +311,7 @@ by_memory_failure()
 case_ "a page known to be bad is never used" known_before
 case_ "a free page that goes bad leaves the pool" goes_bad_free
 case_ "a slot whose page goes bad can't be read, the others can" goes_bad_in_use
+case_ "compressed slots whose page goes bad" goes_bad_packed
 case_ "a bad page that is freed doesn't come back" freed_while_bad
 case_ "bad pages under swap" under_swap
 case_ "bad blocks in the guard areas and where the memory map goes" in_metadata

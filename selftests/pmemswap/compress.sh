@@ -284,6 +284,75 @@ dry()
 	empty "$DEV"
 }
 
+# A pool without a page, and nothing is old enough: what there is has to do
+young()
+{
+	local pool
+
+	[[ -n $SMALL ]] || skip "needs 2 namespaces"
+	use "$SMALL" size=512M
+	DEV=$(dev_of "$SMALL")
+	pool=$(tier_stat "$SMALL" total_pages)
+	_write "$(ps_attr compress_level)" 1
+	_write "$(ps_attr compress_cpu_percent)" 100
+	_write "$(ps_attr cold_age_ms)" 3600000
+	_write "$(ps_attr compress)" cold
+	write 0 $(( pool / 2 )) 1 text
+	"$PROGS/blkdata" fill "/dev/$DEV" $(( pool / 2 )) 131072 1 >/dev/null
+	loop_until 120 wrote 100000 500
+	num "compressed_slots" "$(stat_of "$DEV" compressed_slots)" -gt 0
+	verify 0 $(( pool / 2 )) 1 text
+	verify 100000 500 1 random
+	empty "$DEV"
+}
+
+wrote() { write "$1" "$2" 1 random >/dev/null; }
+
+# Objects are freed here and there, which frees hardly a page, and there is no other: they are won back all the
+# same, also when nothing is compressed any more
+gaps()
+{
+	local pool i
+
+	[[ -n $SMALL ]] || skip "needs 2 namespaces"
+	use "$SMALL" size=512M
+	DEV=$(dev_of "$SMALL")
+	pool=$(tier_stat "$SMALL" total_pages)
+	_write "$(ps_attr compress_level)" 1
+	write 0 2000 1 text
+	compress_now
+	same "compress" "$(stat_of "$DEV" compress)" off
+	at=2000
+	fill
+	for (( i = 0; i < 2000; i += 5 )); do
+		discard_blocks "$DEV" $(( i + 1 )) 4
+	done
+	packed=$(stat_of "$DEV" packed_pages)
+	loop_until 60 cleaned "$pool"
+	for (( i = 0; i < 2000; i += 5 )); do
+		verify "$i" 1 1 text
+	done
+	verify 2000 $(( at - 2000 )) 1 random
+	balanced "$SMALL"
+	empty "$DEV"
+}
+
+# What is free is written to, up to slot "at"
+fill()
+{
+	local n
+
+	read -r n _ < <("$PROGS/blkdata" -b 1 fill "/dev/$DEV" "$at" 131072 1)
+	at=$(( at + n ))
+}
+
+# cleaned POOL: half of the packed pages have come back, and there are more slots in use than pages
+cleaned()
+{
+	fill
+	(( $(stat_of "$DEV" packed_pages) < packed / 2 && $(stat_of "$DEV" slots_used) > $1 ))
+}
+
 # out PUPPET PAGES: tries again to page out region a; true when so many are out
 out()
 {
@@ -357,6 +426,8 @@ damage()
 
 damaged_device()
 {
+	local i packed
+
 	modinfo pmem_tier_damage >/dev/null || skip "needs the modules in selftests/modules"
 	use "$BIG"
 	block_state
@@ -372,9 +443,17 @@ damaged_device()
 	log_has 'slot 100: its compressed data in page [0-9]+ of the pool is damaged'
 	# Others move, it stays as it is
 	discard_blocks "$DEV" 1 99
-	discard_blocks "$DEV" 500 2400
+	discard_blocks "$DEV" 700 2300
+	for i in {401..699..2}; do
+		discard_blocks "$DEV" "$i" 1
+	done
+	packed=$(stat_of "$DEV" packed_pages)
 	compress_now
-	same "survey" "$("$PROGS/blkdata" survey "/dev/$DEV" 100 400 1 text)" "396 4 0 100 200 300 400"
+	num "packed_pages, cleaned" "$(stat_of "$DEV" packed_pages)" -lt $(( packed * 9 / 10 ))
+	same "survey" "$("$PROGS/blkdata" survey "/dev/$DEV" 100 301 1 text)" "297 4 0 100 200 300 400"
+	for i in {402..698..2}; do
+		verify "$i" 1 1 text
+	done
 	# Written again it is as good as any
 	write 100 1 1 text
 	write 200 1 1 text
@@ -415,6 +494,25 @@ damaged_swap()
 is_compressed() { (( $(stat_of "$DEV" compressed_slots) >= $1 )); }
 passed() { (( $(stat_of "$DEV" compress_cpu_ms) > $1 )); }
 
+# How often the thread has gone to sleep: it has looked at all there was
+sleeps()
+{
+	local p
+
+	for p in /proc/[0-9]*; do
+		[[ $(cat "$p/comm" 2>/dev/null) != "${DEV}_comp" ]] || awk '$1 ~ /^voluntary/ { print $2 }' "$p/status"
+	done
+}
+
+slept() { (( $(sleeps) >= $1 )); }
+
+# Something happens, and the thread has had its chance
+looked()
+{
+	_write "$(ps_attr cold_age_ms)" "$(stat_of "$DEV" cold_age_ms)"
+	loop_until 30 slept $(( $(sleeps) + 2 ))
+}
+
 modes()
 {
 	local ms
@@ -423,18 +521,22 @@ modes()
 	write 1 500 1 text
 	compress_all cold
 	_write "$(ps_attr compress_level)" 1
-	same "compressed_slots" "$(stat_of "$DEV" compressed_slots)" 0
+	looked
+	same "compressed_slots, pool not low" "$(stat_of "$DEV" compressed_slots)" 0
 	_write "$(ps_attr cold_age_ms)" 3600000
 	_write "$(ps_attr compress)" always
 	write 501 500 1 text
-	same "compressed_slots" "$(stat_of "$DEV" compressed_slots)" 0
+	looked
+	same "compressed_slots, too young" "$(stat_of "$DEV" compressed_slots)" 0
 	ms=$(stat_of "$DEV" compress_cpu_ms)
 	_write "$(ps_attr cold_age_ms)" 0
 	loop_until 30 is_compressed 1000
 	loop_until 30 passed "$ms"
 	_write "$(ps_attr compress)" off
 	write 2000 100 1 text
-	same "compressed_slots" "$(stat_of "$DEV" compressed_slots)" 1000
+	_write "$(ps_attr cold_age_ms)" 0
+	loop_until 30 slept $(( $(sleeps) + 1 ))
+	same "compressed_slots, off" "$(stat_of "$DEV" compressed_slots)" 1000
 	verify 1 500 1 text
 	verify 501 500 1 text
 	empty "$DEV"
@@ -443,13 +545,14 @@ modes()
 # It may take less than its part, when others want the CPU, but not more
 cpu_bound()
 {
-	local start=${EPOCHREALTIME/[^0-9]/} ms
+	local start ms
 
 	use "$BIG"
 	_write "$(ps_attr compress_level)" 19
 	write 1 4000 1 text
 	_write "$(ps_attr compress_cpu_percent)" 10
 	_write "$(ps_attr cold_age_ms)" 0
+	start=${EPOCHREALTIME/[^0-9]/}
 	_write "$(ps_attr compress)" always
 	loop_until 60 passed 300
 	ms=$(( (${EPOCHREALTIME/[^0-9]/} - start) / 1000 ))
@@ -615,6 +718,8 @@ case_ "as swap, copied" swapped off
 case_ "as swap, mapped" swapped all
 case_ "pages that were written to while they were mapped" unlent
 case_ "a pool without a free page, and more data than pmem" dry
+case_ "a pool without a free page, and nothing is cold" young
+case_ "a pool without a free page, and gaps" gaps
 case_ "more is swapped out than there is pmem" overcommitted
 case_ "block_state" states
 case_ "damaged data is noticed, on the device" damaged_device

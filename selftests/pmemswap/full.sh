@@ -232,6 +232,9 @@ third_device()
 	swap_on "$1" -p 10
 	swap_on zram0 -p 1
 	written=$(( $(stat_of "$1" failed_write_full_pages) + $(stat_of "$2" failed_write_full_pages) ))
+	# What has a slot keeps it
+	tell p zap a
+	tell p fill a 2 random
 	loop_until 20 third_has 3000
 	written=$(( $(stat_of "$1" failed_write_full_pages) + $(stat_of "$2" failed_write_full_pages) -
 		written ))

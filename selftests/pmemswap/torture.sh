@@ -12,7 +12,8 @@
 need_namespaces 1
 
 SEED=${TORTURE_SEED:-$RANDOM}
-OPS=800
+OPS=${TORTURE_OPS:-800}
+DATA=(${TEST_COMPRESS:+--text})
 
 ps_attr() { echo "/sys/block/$DEV/pmemswap/$1"; }
 
@@ -33,7 +34,7 @@ torture_device()
 	swap_on "$DEV"
 }
 
-torture() { exec "$PROGS/torture" --seed "$SEED" --ops $OPS "${FILE[@]}" "$@"; }
+torture() { exec "$PROGS/torture" --seed "$SEED" --ops "$OPS" "${DATA[@]}" "${FILE[@]}" "$@"; }
 
 finish()
 {
@@ -60,7 +61,7 @@ under_limit()
 {
 	torture_device all
 	limited t 20M
-	cg_exec "$CG" "$PROGS/torture" --seed "$SEED" --ops $OPS "${FILE[@]}" --threads 4 &
+	cg_exec "$CG" "$PROGS/torture" --seed "$SEED" --ops "$OPS" "${DATA[@]}" "${FILE[@]}" --threads 4 &
 	wait $! || fail "torture: status $?"
 	same "killed" "$(cg_event "$CG" oom_kill)" 0
 	num "pages mapped in" "$(stat_of "$DEV" mapped_in_pages)" -gt 0
