@@ -16,7 +16,7 @@ torture()
 {
 	local rc=0
 
-	TORTURE_OPS=250 "$SELFTESTS/pmemswap/torture.sh" || rc=$?
+	TORTURE_OPS=200 "$SELFTESTS/pmemswap/torture.sh" || rc=$?
 	(( rc != 4 )) || skip 'pmemswap/torture.sh can'\''t run'
 	return $rc
 }
@@ -28,7 +28,7 @@ hog()
 	[[ $(writing "/sys/block/$DEV/pmemswap/map_faults" all) == 0 ]] || skip 'this kernel has no page-in by mapping'
 	swap_on "$DEV"
 	limited t 48M
-	cg_run "$CG" "$PROGS/hog" --size 128M --random --threads 4 "$@"
+	cg_run "$CG" "$PROGS/hog" --size 96M --random --threads 4 "$@"
 	same "kills" "$(cg_event "$CG" oom_kill)" 0
 	num "pages mapped" "$(stat_of "$DEV" mapped_in_pages)" -gt 0
 }
