@@ -190,8 +190,7 @@ dry_both()
 	[[ -n $SMALL ]] || skip "needs 2 namespaces"
 	load_modules claim=all size=1G,1G
 	FIRST=$(dev_of "$SMALL") SECOND=$(dev_of "$BIG")
-	"$PROGS/blkdata" write "/dev/$FIRST" 1 "$(tier_stat "$SMALL" total_pages)" 1
-	"$PROGS/blkdata" write "/dev/$SECOND" 1 "$(tier_stat "$BIG" total_pages)" 1
+	make_dry
 	swap_on "$FIRST" -p 5
 	swap_on "$SECOND" -p 5
 	puppet p
@@ -218,7 +217,14 @@ dry_both()
 	empty "$SECOND"
 }
 
-# third_device A B: B is swapped on with priority 5; now A with a higher one, and zram with a lower one
+# What swap has freed is written to again
+make_dry()
+{
+	"$PROGS/blkdata" write "/dev/$FIRST" 1 "$(tier_stat "$SMALL" total_pages)" 1
+	"$PROGS/blkdata" write "/dev/$SECOND" 1 "$(tier_stat "$BIG" total_pages)" 1
+}
+
+# third_device A B: A has a high priority now, B a lower one, and zram the lowest
 third_device()
 {
 	local written
@@ -229,11 +235,14 @@ third_device()
 	at_exit _write /sys/block/zram0/reset 1
 	at_exit swap_off_zram
 	mkswap /dev/zram0 >/dev/null
+	# What has a slot keeps it, so it's begun anew
+	tell p zap a
+	swap_off "$2"
+	make_dry
 	swap_on "$1" -p 10
+	swap_on "$2" -p 5
 	swap_on zram0 -p 1
 	written=$(( $(stat_of "$1" failed_write_full_pages) + $(stat_of "$2" failed_write_full_pages) ))
-	# What has a slot keeps it
-	tell p zap a
 	tell p fill a 2 random
 	loop_until 20 third_has 3000
 	written=$(( $(stat_of "$1" failed_write_full_pages) + $(stat_of "$2" failed_write_full_pages) -
