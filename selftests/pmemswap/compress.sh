@@ -509,13 +509,16 @@ slept() { (( $(sleeps) >= $1 )); }
 # Something happens, and the thread has had its chance
 looked()
 {
+	local before
+
+	before=$(sleeps)
 	_write "$(ps_attr cold_age_ms)" "$(stat_of "$DEV" cold_age_ms)"
-	loop_until 30 slept $(( $(sleeps) + 2 ))
+	loop_until 30 slept $(( before + 2 ))
 }
 
 modes()
 {
-	local ms
+	local ms before
 
 	use "$BIG"
 	write 1 500 1 text
@@ -534,8 +537,9 @@ modes()
 	loop_until 30 passed "$ms"
 	_write "$(ps_attr compress)" off
 	write 2000 100 1 text
+	before=$(sleeps)
 	_write "$(ps_attr cold_age_ms)" 0
-	loop_until 30 slept $(( $(sleeps) + 1 ))
+	loop_until 30 slept $(( before + 1 ))
 	same "compressed_slots, off" "$(stat_of "$DEV" compressed_slots)" 1000
 	verify 1 500 1 text
 	verify 501 500 1 text
