@@ -192,7 +192,8 @@ read_only_files()
 	use "$BIG"
 	for f in "$TIER/$BIG"/* "/sys/block/$DEV/pmemswap"/*; do
 		case ${f##*/} in
-		reserve_pages|map_faults|fault_around_pages|promote_pages_per_second|drain|unlend) continue ;;
+		reserve_pages|map_faults|fault_around_pages|promote_pages_per_second|drain|unlend| \
+		compress|compress_level|compress_now|compress_cpu_percent|cold_age_ms) continue ;;
 		esac
 		before=$(<"$f")
 		got=$(writing "$f" 1)
