@@ -21,14 +21,15 @@ torture()
 	return $rc
 }
 
-# What can be compressed and what can't, mapped where it can be
+# What can be compressed and what can't, mapped where it can be. One thread: the other CPU is for compression, which
+# gives way to whoever wants it.
 hog()
 {
 	use "$BIG"
 	[[ $(writing "/sys/block/$DEV/pmemswap/map_faults" all) == 0 ]] || skip 'this kernel has no page-in by mapping'
 	swap_on "$DEV"
 	limited t 48M
-	cg_run "$CG" "$PROGS/hog" --size 96M --random --threads 4 "$@"
+	cg_run "$CG" "$PROGS/hog" --size 96M --random "$@"
 	same "kills" "$(cg_event "$CG" oom_kill)" 0
 	num "pages mapped" "$(stat_of "$DEV" mapped_in_pages)" -gt 0
 }
@@ -36,7 +37,7 @@ hog()
 text()
 {
 	hog --text --same 5 --zero 5
-	num "decompressed_in_pages" "$(stat_of "$DEV" decompressed_in_pages)" -gt 1000
+	num "decompressed_in_pages" "$(stat_of "$DEV" decompressed_in_pages)" -gt 100
 }
 
 case_ 'all that can be done to memory' torture
