@@ -15,7 +15,7 @@ KVER = $(shell cat $(KDIR)/include/config/kernel.release)
 
 .DEFAULT_GOAL := modules
 .PHONY: help modules modules_install install uninstall clean distclean \
-	setup progs demo check check-debug bench lint vm need-kdir
+	setup progs demo check check-debug coverage bench lint vm need-kdir
 
 help: ## this list
 	@echo 'Targets (default: modules):'
@@ -25,7 +25,7 @@ help: ## this list
 	@echo '  KDIR=DIR         kernel build directory ($(KDIR))'
 	@echo '  DESTDIR=DIR      install below DIR instead of /'
 	@echo '  PMEMSWAP_CACHE=DIR  where the images for guests are kept (build/vm)'
-	@echo '  TESTS="NAME..."  for check-debug: only these (core, core/claim)'
+	@echo '  TESTS="NAME..."  for check-debug, coverage: only these (core, core/claim)'
 	@echo '  BENCH="--quick"  for bench: options of bench/run, see bench/run --help'
 	@echo '  FLAVOUR=kcsan    for check-debug: the kernel that finds data races'
 
@@ -80,6 +80,9 @@ check: setup ## run all tests in guests
 
 check-debug: setup ## run guest tests on a kernel with KASAN, lockdep, kmemleak ...
 	@selftests/debug/check $(if $(FLAVOUR),-f $(FLAVOUR)) $(TESTS)
+
+coverage: setup ## run guest tests on the debug kernel: which lines of the modules are never run?
+	@selftests/debug/check --coverage $(TESTS)
 
 bench: ## measure, in guests: tables, JSON and charts
 	@selftests/vm/vm setup bench
