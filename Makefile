@@ -74,8 +74,9 @@ demo: setup ## see it work: a guest with more work than memory
 	+@$(MAKE) --no-print-directory modules progs
 	bench/demo
 
-check: setup ## run all tests in guests
+check: setup ## run all tests in guests; a few on the debug kernel first, if it has been built
 	+@$(MAKE) --no-print-directory modules progs
+	@selftests/debug/check --quick
 	@selftests/check
 
 check-debug: setup ## run guest tests on a kernel with KASAN, lockdep, kmemleak ...
