@@ -6,6 +6,17 @@
 #include <asm/nospec-branch.h>
 #include <asm/unwind_hints.h>
 
+/* The handler has returned: the hooked function runs, or its caller goes on with what is in %eax. */
+.macro PMEM_TIER_PASS_OR_RETURN
+	leave
+	testl	%eax, %eax
+	js	1f
+	addq	$8, %rsp
+	UNWIND_HINT_FUNC
+	RET
+1:	RET
+.endm
+
 /*
  * The code that ftrace calls from the first instruction of a hooked function. On
  * the stack are the return address into that function and above it the one into
@@ -23,13 +34,7 @@ SYM_FUNC_START(\name)
 	subq	$8, %rsp		/* the ABI wants 16-byte alignment */
 	call	\handler
 	movq	-8(%rbp), %rdi
-	leave
-	testl	%eax, %eax
-	js	1f
-	addq	$8, %rsp
-	UNWIND_HINT_FUNC
-	RET
-1:	RET
+	PMEM_TIER_PASS_OR_RETURN
 SYM_FUNC_END(\name)
 .endm
 
@@ -80,12 +85,6 @@ SYM_FUNC_START(\name)
 	popq	%rdx
 	popq	%rsi
 	popq	%rdi
-	leave
-	testl	%eax, %eax
-	js	1f
-	addq	$8, %rsp
-	UNWIND_HINT_FUNC
-	RET
-1:	RET
+	PMEM_TIER_PASS_OR_RETURN
 SYM_FUNC_END(\name)
 .endm
