@@ -75,6 +75,21 @@ static ssize_t admission_store(struct kobject *kobj,
 	return count;
 }
 
+/* A file that takes a number up to a limit. */
+static ssize_t store_number(struct kobj_attribute *attr, const char *buf,
+			    size_t count, unsigned int *number, unsigned int max)
+{
+	unsigned int value;
+
+	if (kstrtouint(buf, 10, &value) || value > max) {
+		pr_err("%s: \"%.*s\" not accepted: expected 0 to %u\n",
+		       attr->attr.name, pmem_tier_shown(buf), buf, max);
+		return -EINVAL;
+	}
+	WRITE_ONCE(*number, value);
+	return count;
+}
+
 static ssize_t admit_free_percent_show(struct kobject *kobj,
 				       struct kobj_attribute *attr, char *buf)
 {
@@ -85,15 +100,7 @@ static ssize_t admit_free_percent_store(struct kobject *kobj,
 					struct kobj_attribute *attr,
 					const char *buf, size_t count)
 {
-	unsigned int percent;
-
-	if (kstrtouint(buf, 10, &percent) || percent > 100) {
-		pr_err("admit_free_percent: \"%.*s\" not accepted: expected 0 to 100\n",
-		       pmem_tier_shown(buf), buf);
-		return -EINVAL;
-	}
-	WRITE_ONCE(cx_admit_free_percent, percent);
-	return count;
+	return store_number(attr, buf, count, &cx_admit_free_percent, 100);
 }
 
 static ssize_t max_pages_show(struct kobject *kobj, struct kobj_attribute *attr,
@@ -129,15 +136,8 @@ static ssize_t promote_pages_per_second_store(struct kobject *kobj,
 					      struct kobj_attribute *attr,
 					      const char *buf, size_t count)
 {
-	unsigned int pages;
-
-	if (kstrtouint(buf, 10, &pages) || pages > PROMOTE_MAX) {
-		pr_err("promote_pages_per_second: \"%.*s\" not accepted: expected 0 to %d\n",
-		       pmem_tier_shown(buf), buf, PROMOTE_MAX);
-		return -EINVAL;
-	}
-	WRITE_ONCE(cx_promote_pages_per_second, pages);
-	return count;
+	return store_number(attr, buf, count, &cx_promote_pages_per_second,
+			    PROMOTE_MAX);
 }
 
 static ssize_t drop_store(struct kobject *kobj, struct kobj_attribute *attr,

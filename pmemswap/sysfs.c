@@ -206,6 +206,23 @@ static ssize_t fault_around_pages_store(struct device *dev,
 }
 static DEVICE_ATTR_RW(fault_around_pages);
 
+/* A file that takes a number within limits. */
+static ssize_t store_number(struct device *dev, struct device_attribute *attr,
+			    const char *buf, size_t count, unsigned int *number,
+			    unsigned int min, unsigned int max)
+{
+	unsigned int value;
+
+	if (kstrtouint(buf, 10, &value) || value < min || value > max) {
+		pr_err("%s: %s: \"%.*s\" not accepted: expected %u to %u\n",
+		       dev_to_ps(dev)->disk->disk_name, attr->attr.name,
+		       pmem_tier_shown(buf), buf, min, max);
+		return -EINVAL;
+	}
+	WRITE_ONCE(*number, value);
+	return count;
+}
+
 static ssize_t promote_pages_per_second_show(struct device *dev,
 					     struct device_attribute *attr,
 					     char *buf)
@@ -218,17 +235,9 @@ static ssize_t promote_pages_per_second_store(struct device *dev,
 					      struct device_attribute *attr,
 					      const char *buf, size_t count)
 {
-	struct pmemswap *ps = dev_to_ps(dev);
-	unsigned int pages;
-
-	if (kstrtouint(buf, 10, &pages) || pages > PROMOTE_MAX) {
-		pr_err("%s: promote_pages_per_second: \"%.*s\" not accepted: expected 0 to %d\n",
-		       ps->disk->disk_name, pmem_tier_shown(buf), buf,
-		       PROMOTE_MAX);
-		return -EINVAL;
-	}
-	WRITE_ONCE(ps->promote_pages_per_second, pages);
-	return count;
+	return store_number(dev, attr, buf, count,
+			    &dev_to_ps(dev)->promote_pages_per_second, 0,
+			    PROMOTE_MAX);
 }
 static DEVICE_ATTR_RW(promote_pages_per_second);
 
@@ -327,23 +336,18 @@ static ssize_t compress_level_store(struct device *dev,
 }
 static DEVICE_ATTR_RW(compress_level);
 
-/* A number within limits, of those that compression goes by. */
-static ssize_t store_number(struct device *dev, struct device_attribute *attr,
-			    const char *buf, size_t count, unsigned int *number,
-			    unsigned int min, unsigned int max)
+/* One of the numbers that compression goes by. */
+static ssize_t store_compress_number(struct device *dev,
+				     struct device_attribute *attr,
+				     const char *buf, size_t count,
+				     unsigned int *number, unsigned int min,
+				     unsigned int max)
 {
-	struct pmemswap *ps = dev_to_ps(dev);
-	unsigned int value;
+	ssize_t ret = store_number(dev, attr, buf, count, number, min, max);
 
-	if (kstrtouint(buf, 10, &value) || value < min || value > max) {
-		pr_err("%s: %s: \"%.*s\" not accepted: expected %u to %u\n",
-		       ps->disk->disk_name, attr->attr.name,
-		       pmem_tier_shown(buf), buf, min, max);
-		return -EINVAL;
-	}
-	WRITE_ONCE(*number, value);
-	ps_compress_changed(ps);
-	return count;
+	if (ret >= 0)
+		ps_compress_changed(dev_to_ps(dev));
+	return ret;
 }
 
 static ssize_t cold_age_ms_show(struct device *dev,
@@ -357,8 +361,9 @@ static ssize_t cold_age_ms_store(struct device *dev,
 				 struct device_attribute *attr,
 				 const char *buf, size_t count)
 {
-	return store_number(dev, attr, buf, count,
-			    &dev_to_ps(dev)->compress->cold_age_ms, 0, COLD_AGE_MAX);
+	return store_compress_number(dev, attr, buf, count,
+				     &dev_to_ps(dev)->compress->cold_age_ms,
+				     0, COLD_AGE_MAX);
 }
 static DEVICE_ATTR_RW(cold_age_ms);
 
@@ -373,8 +378,9 @@ static ssize_t compress_cpu_percent_store(struct device *dev,
 					  struct device_attribute *attr,
 					  const char *buf, size_t count)
 {
-	return store_number(dev, attr, buf, count,
-			    &dev_to_ps(dev)->compress->cpu_percent, 1, 100);
+	return store_compress_number(dev, attr, buf, count,
+				     &dev_to_ps(dev)->compress->cpu_percent,
+				     1, 100);
 }
 static DEVICE_ATTR_RW(compress_cpu_percent);
 
