@@ -379,8 +379,11 @@ int ps_compress_now(struct pmemswap *ps)
 			break;
 		}
 		err = prepare(c);
-		if (!err)
-			pack_begin(&c->pack);
+		if (err) {
+			mutex_unlock(&c->lock);
+			break;
+		}
+		pack_begin(&c->pack);
 		for (used = 0; used < PS_SLICE_NS && more && !err;
 		     used = ktime_get_ns() - start) {
 			more = ps_compress_some(c, &pass);
@@ -391,8 +394,7 @@ int ps_compress_now(struct pmemswap *ps)
 			if (signal_pending(current))
 				err = -ERESTARTSYS;
 		}
-		if (c->pack.map)
-			pack_end(&c->pack);
+		pack_end(&c->pack);
 		mutex_unlock(&c->lock);
 	}
 	atomic64_add(current->se.sum_exec_runtime - before, &c->ns);
