@@ -253,15 +253,21 @@ unlent()
 	tell p verify a
 }
 
+# Sets DEV, a device with more slots than there are pages, and pool, the number of those
+larger_than_pool()
+{
+	[[ -n $SMALL ]] || skip "needs 2 namespaces"
+	use "$SMALL" size=512M
+	DEV=$(dev_of "$SMALL")
+	pool=$(tier_stat "$SMALL" total_pages)
+}
+
 # A pool without a free page gets some
 dry()
 {
 	local pool first
 
-	[[ -n $SMALL ]] || skip "needs 2 namespaces"
-	use "$SMALL" size=512M
-	DEV=$(dev_of "$SMALL")
-	pool=$(tier_stat "$SMALL" total_pages)
+	larger_than_pool
 	write 0 8000 1 text
 	same "pages that fit" "$("$PROGS/blkdata" fill "/dev/$DEV" 8000 131072 1)" "$(( pool - 8000 )) ENOSPC"
 	same "free_pages" "$(tier_stat "$SMALL" free_pages)" 0
@@ -289,10 +295,7 @@ young()
 {
 	local pool
 
-	[[ -n $SMALL ]] || skip "needs 2 namespaces"
-	use "$SMALL" size=512M
-	DEV=$(dev_of "$SMALL")
-	pool=$(tier_stat "$SMALL" total_pages)
+	larger_than_pool
 	_write "$(ps_attr compress_level)" 1
 	_write "$(ps_attr compress_cpu_percent)" 100
 	_write "$(ps_attr cold_age_ms)" 3600000
@@ -314,10 +317,7 @@ gaps()
 {
 	local pool i
 
-	[[ -n $SMALL ]] || skip "needs 2 namespaces"
-	use "$SMALL" size=512M
-	DEV=$(dev_of "$SMALL")
-	pool=$(tier_stat "$SMALL" total_pages)
+	larger_than_pool
 	_write "$(ps_attr compress_level)" 1
 	write 0 2000 1 text
 	compress_now
