@@ -128,6 +128,9 @@ hold()
 
 let_go()
 {
+	# bash forgets it when it ends
+	local pid=$HOLD_PID
+
 	eval "exec $HOLD_IN>&-"
-	wait "$HOLD_PID"
+	wait "$pid"
 }

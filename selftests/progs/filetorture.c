@@ -7,7 +7,8 @@
  *	filetorture --dir DIR | --bdev DEVICE --check DIR [--threads N] [--mib N]
  *
  * Each thread has a file (or a part of the device) of its own. The model is a version for each 64
- * bytes, from which what stands there follows. --save leaves it behind for --check.
+ * bytes, from which what stands there follows. --save leaves it behind for --check. SIGTERM ends it
+ * early.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,6 +29,8 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "stop.h"
 
 #define BLOCK	64L
 #define PAGE	4096L
@@ -663,7 +666,7 @@ static void *torture(void *arg)
 	}
 	for (total = 0, i = 0; i < NR_OPS; i++)
 		total += table[i].weight;
-	for (i = 0; i < ops; i++) {
+	for (i = 0; i < ops && !stop; i++) {
 		pick = below(f, total);
 		for (op = table; pick >= op->weight; op++)
 			pick -= op->weight;
@@ -750,11 +753,13 @@ int main(int argc, char **argv)
 	f = calloc(threads, sizeof(*f));
 	if (!tid || !f)
 		return 1;
+	stop_on_term();
 	for (i = 0; i < threads; i++) {
 		f[i].id = i;
 		if (pthread_create(&tid[i], NULL, check_dir ? check : torture, &f[i]))
 			return 1;
 	}
+	let_term_in();
 	for (i = 0; i < threads; i++)
 		pthread_join(tid[i], NULL);
 	return 0;

@@ -3,7 +3,7 @@
  * Does at random what can be done to anonymous memory, and checks every byte against a model.
  *
  * Each thread has a region of its own and draws its operations from its own seeded
- * generator: what a thread does depends on the seed and its number only.
+ * generator: what a thread does depends on the seed and its number only. SIGTERM ends it early.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #include "common.h"
+#include "stop.h"
 
 #define RANGE_MAX	32	/* pages that one operation is about */
 #define PIPE_PAGES	16
@@ -395,7 +396,7 @@ static void *work(void *arg)
 	struct worker *w = arg;
 	unsigned long i;
 
-	for (i = 0; i < opt.ops && !w->wrong; i++)
+	for (i = 0; i < opt.ops && !w->wrong && !stop; i++)
 		some_op(w);
 	if (w->wrong)
 		fprintf(stderr, "thread %u: wrong in or before operation %lu\n", w->nr, i);
@@ -481,9 +482,11 @@ int main(int argc, char **argv)
 		die("memory");
 	for (i = 0; i < opt.threads; i++)
 		set_up(&workers[i], i);
+	stop_on_term();
 	for (i = 0; i < opt.threads; i++)
 		if (pthread_create(&workers[i].thread, NULL, work, &workers[i]))
 			die("pthread_create");
+	let_term_in();
 	for (i = 0; i < opt.threads; i++) {
 		pthread_join(workers[i].thread, NULL);
 		wrong += workers[i].wrong;
