@@ -437,13 +437,14 @@ _puppets_kill()
 	done
 }
 
-# Hibernation, only as far as the freezer, and back after 5 s
+# Hibernation, only as far as the freezer, and back at once
 hibernate_trial()
 {
-	local test=/sys/power/pm_test
+	local test=/sys/power/pm_test delay=/sys/module/suspend/parameters/pm_test_delay
 
 	grep -qw disk /sys/power/state || skip 'no hibernation in this kernel'
 	[[ -w $test ]] || skip 'this kernel has no trial of hibernation'
+	[[ ! -w $delay ]] || push $delay 0
 	at_exit _write $test none
 	_write $test freezer
 }

@@ -73,7 +73,34 @@ pages_left()
 	cp "$REF" "$FILE"
 }
 
+enable_all_the_time()
+{
+	trap - EXIT ERR
+	while :; do
+		[[ $(writing $CX/enabled 1) == 0 ]] || : >"$1"
+	done
+}
+
+# Whoever enables it meanwhile is refused: it is dropped before processes are frozen, with much to sync in between
+enabled_meanwhile()
+{
+	local pid refused=/tmp/refused
+
+	rm -f $refused
+	at_exit rm -f $refused
+	enable_all_the_time $refused &
+	pid=$!
+	dd if=/dev/zero of="$MNT/dirty" bs=1M count=64 status=none
+	_write /sys/power/state disk
+	kill -9 $pid
+	wait $pid 2>/dev/null || :
+	[[ -e $refused ]] || fail 'nobody was refused'
+	same "enabled" "$(cx enabled)" 1
+	rm "$MNT/dirty"
+}
+
 case_ 'pages are dropped' on_ext4 pages_dropped
 case_ 'pages are held' on_ext4 pages_held
 case_ 'pages outlive the module' on_ext4 pages_left
+case_ 'nobody turns it on meanwhile' on_ext4 enabled_meanwhile
 cases_done
