@@ -75,6 +75,7 @@ int tier_wipe_init(struct tier_ns *ns)
 {
 	INIT_WORK(&ns->wipe_work, wipe_freed);
 	ns->wipe = tier_param_wipe();
+	ns->tier.wipe_free = ns->wipe == WIPE_FREE;
 	ns->handed_out = vzalloc_node(bitmap_bytes(nr_chunks(ns)),
 				      ns->tier.nid);
 	if (!ns->handed_out)

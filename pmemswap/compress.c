@@ -424,6 +424,7 @@ int ps_compress_setup(struct pmemswap *ps)
 	raw_spin_lock_init(&c->pack.lock);
 	c->pack.addr = ps->tier->addr;
 	c->pack.nr_pool = ps->tier->nr_pages;
+	c->pack.wipe = ps->tier->wipe_free;
 	c->pack.slots = ps->slots;
 	c->pack.nr_slots = ps->nr_slots;
 	c->pack.tail = PACK_NONE;

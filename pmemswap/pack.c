@@ -23,6 +23,10 @@
  * New pages come from the slots: the page that the data was in, uncompressed, is the next one to
  * be filled. So packing works when the pool is empty. The first that isn't needed for that is
  * kept: with one page to spare, cleaning works as well.
+ *
+ * Where pages have to be wiped as they are freed, so has all that is freed of a page that stays:
+ * the rest of the data that was in it uncompressed, and objects, but for their headers, which
+ * cleaning goes by and which tell nothing.
  */
 
 #include <linux/bitmap.h>
@@ -249,6 +253,41 @@ static void write_part(struct pack *pack, unsigned long page, unsigned int at,
 }
 
 /**
+ * pack_wipe() - what was in a part of a page is nobody's any more
+ * @pack: the packed pages
+ * @page: the page
+ * @at: first granule of it
+ * @len: how many
+ *
+ * Context: any.
+ */
+void pack_wipe(struct pack *pack, unsigned long page, unsigned int at,
+	       unsigned int len)
+{
+	static const u8 zeros[PAGE_SIZE];
+
+	if (pack->wipe && pack->good(pack, page))
+		write_part(pack, page, at, zeros, len);
+}
+
+/* An object, but for its header. Whose it was has another word by now: nobody reads it. */
+static void wipe_object(struct pack *pack, const struct pack_where *w,
+			unsigned long next)
+{
+	const unsigned int head = DIV_ROUND_UP(sizeof(struct pack_header),
+					       PACK_GRANULE);
+	unsigned int first = first_part(w);
+
+	if (first > head)
+		pack_wipe(pack, w->page, w->at + head, first - head);
+	if (next != PACK_NONE) {
+		unsigned int skip = head - min(first, head);
+
+		pack_wipe(pack, next, skip, w->len - first - skip);
+	}
+}
+
+/**
  * pack_append() - an object becomes a slot's data
  * @pack: the packed pages, between pack_begin() and pack_end()
  * @slot: the slot
@@ -291,10 +330,13 @@ bool pack_append(struct pack *pack, unsigned long slot, unsigned long expected,
 	slot_lock(s);
 	if (slot_get(s) != expected) {
 		slot_unlock(s);
+		if (first)
+			pack_wipe(pack, pack->tail, pack->at, first);
 		return false;
 	}
 	if (rest) {
 		write_part(pack, page, 0, object + first * PACK_GRANULE, rest);
+		pack_wipe(pack, page, rest, PACK_GRANULES - rest);
 		set_up(pack, page, first ? slot : PACK_NONE, first ? rest : 0,
 		       rest);
 	}
@@ -334,6 +376,8 @@ void pack_free(struct pack *pack, unsigned long word)
 	unsigned long next = pack_next(pack, word);
 
 	atomic_long_sub(w.len, &pack->live);
+	if (pack->wipe)
+		wipe_object(pack, &w, next);
 	release(pack, w.page, first);
 	if (next != PACK_NONE)
 		release(pack, next, w.len - first);

@@ -53,6 +53,7 @@ struct pack_page {
  * @pages: where its struct pack_page is
  * @stride: bytes from there to the next page's
  * @nr_pool: pages of the pool
+ * @wipe: what is freed is overwritten at once
  * @map: a bit for each of them: it is a packed one
  * @slots: the slot table
  * @nr_slots: its length
@@ -82,6 +83,7 @@ struct pack {
 	void *pages;
 	size_t stride;
 	unsigned long nr_pool;
+	bool wipe;
 	unsigned long *map;
 	struct slot *slots;
 	unsigned long nr_slots;

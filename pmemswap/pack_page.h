@@ -27,6 +27,8 @@
 /* pack.c */
 bool pack_page_hold(struct pack *pack, unsigned long page, long as);
 bool pack_page_drop(struct pack *pack, unsigned long page, long granules);
+void pack_wipe(struct pack *pack, unsigned long page, unsigned int at,
+	       unsigned int len);
 
 /* Granules that are still to be filled. */
 static inline unsigned int pack_room(const struct pack *pack)
@@ -48,6 +50,7 @@ static inline bool pack_spare_add(struct pack *pack, unsigned long page)
 {
 	if (pack->nr_spare == PACK_SPARES || !pack->good(pack, page))
 		return false;
+	pack_wipe(pack, page, 0, PACK_GRANULES);
 	pack->spare[pack->nr_spare] = page;
 	WRITE_ONCE(pack->nr_spare, pack->nr_spare + 1);
 	return true;

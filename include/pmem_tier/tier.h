@@ -55,6 +55,8 @@ enum pmem_tier_user {
  * @nr_pages: number of pages in the pool, known bad ones included
  * @nid: NUMA node of the memory
  * @has_bad: some page is known to be bad; never goes back to false
+ * @wipe_free: pages are wiped as they are freed; so has to be, by the client, what nobody
+ *	wants any more in a page that it keeps
  * @priv: one pointer for each client, for its own use
  *
  * All of it is constant from add() to remove(), but @has_bad, and @priv, which
@@ -69,6 +71,7 @@ struct pmem_tier {
 	unsigned long nr_pages;
 	int nid;
 	bool has_bad;
+	bool wipe_free;
 	void *priv[PMEM_TIER_NR_USERS];
 };
 

@@ -4,7 +4,10 @@
  */
 
 #include <linux/array_size.h>
+#include <linux/minmax.h>
 #include <linux/types.h>
+
+#include <string.h>
 
 #include "pack_world.h"
 #include "unit.h"
@@ -120,6 +123,76 @@ static void bad_tail(const void *arg)
 	end_world(w);
 }
 
+/* Overwrites what is a slot's still. */
+static void blank(struct world *w, unsigned long slot)
+{
+	unsigned long word = w->pack.slots[slot].word, next;
+	struct pack_where at = pack_where(word);
+	unsigned int first;
+
+	if (slot_kind(word) != SLOT_PACKED)
+		return;
+	next = pack_next(&w->pack, word);
+	first = next == PACK_NONE ? at.len : PACK_GRANULES - at.at;
+	memset(w->pack.addr + at.page * PAGE_SIZE + at.at * PACK_GRANULE, 0, first * PACK_GRANULE);
+	if (next != PACK_NONE)
+		memset(w->pack.addr + next * PAGE_SIZE, 0, (at.len - first) * PACK_GRANULE);
+}
+
+/* Granules in a row that aren't zeros, at most, in pages that are taken */
+static unsigned int longest_left(const struct world *w)
+{
+	unsigned int longest = 0, run = 0;
+	unsigned long page, i;
+
+	for (page = 0; page < POOL; page++) {
+		const u32 *granules = w->pack.addr + page * PAGE_SIZE;
+
+		for (i = 0; w->taken[page] && i < PACK_GRANULES; i++) {
+			run = granules[i] ? run + 1 : 0;
+			longest = max(longest, run);
+		}
+	}
+	return longest;
+}
+
+/* Where pages are wiped as they are freed, pages that stay keep headers at most, of who has gone */
+static void wiped(const void *arg)
+{
+	struct world *w = new_world();
+	unsigned long slot;
+	unsigned int i;
+	long page;
+
+	w->pack.wipe = *(const bool *)arg;
+	for (i = 0; i < 2000; i++) {
+		slot = unit_random(&w->seed) % 500;
+		empty_slot(w, slot);
+		pack_begin(&w->pack);
+		if (unit_random(&w->seed) % 3)
+			fill_slot(w, slot);
+		/* What is begun for a slot that changes meanwhile */
+		page = take(&w->pack);
+		expect(!append(w, SLOTS - 1, slot_raw(page, 5), 1, some_bytes(&w->seed), page));
+		put(&w->pack, page);
+		pack_end(&w->pack);
+		if (i % 500 == 499)
+			clean_up(w);
+	}
+	check_all(w);
+	expect(pack_nr_pages(&w->pack) > 50);
+	for (slot = 0; slot < SLOTS; slot++)
+		blank(w, slot);
+	if (w->pack.wipe)
+		expect(longest_left(w) <= DIV_ROUND_UP(sizeof(struct pack_header), PACK_GRANULE));
+	else
+		expect(longest_left(w) > 100);
+	all_back(w);
+	end_world(w);
+}
+
+static const bool yes = true, no;
+
 /* Threads: the first one compresses and cleans, others rewrite, free and read */
 static void race(unsigned int id, void *arg)
 {
@@ -200,6 +273,8 @@ static const struct unit_case cases[] = {
 	{ "the tail is gone on with", tail, NULL },
 	{ "a slot that changed is left alone", lost, NULL },
 	{ "a page that went bad", bad_tail, NULL },
+	{ "wiped as it is freed", wiped, &yes },
+	{ "not wiped", wiped, &no },
 	{ "threads", threads, NULL },
 };
 

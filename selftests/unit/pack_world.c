@@ -27,6 +27,9 @@ long take(struct pack *pack)
 		w->nr_taken++;
 	}
 	spin_unlock(&w->lock);
+	/* What is in it uncompressed */
+	if (page >= 0)
+		memset(pack->addr + page * PAGE_SIZE, 0xee, PAGE_SIZE);
 	return page;
 }
 
