@@ -133,6 +133,9 @@ static enum ps_compress_result become_packed(struct ps_compress *c,
 	frame = zstd_compress_cctx(c->cctx, c->object + PS_FRAME_AT,
 				   OBJECT_BYTES - PS_FRAME_AT, c->raw,
 				   PAGE_SIZE, &c->params);
+	if (zstd_is_error(frame))
+		pr_err_once("zstd, level %d: error %u: slots stay as they are\n",
+			    c->level, zstd_get_error_code(frame));
 	if (zstd_is_error(frame) || frame > PACK_DATA_MAX) {
 		return slot_change_if(slot, word, (word & ~SLOT_CLAIMED) |
 						  SLOT_TRIED) ?

@@ -328,7 +328,8 @@ bool pack_append(struct pack *pack, unsigned long slot, unsigned long expected,
 		write_part(pack, pack->tail, pack->at, object, first);
 
 	slot_lock(s);
-	if (slot_get(s) != expected) {
+	/* It may have been a while. */
+	if (slot_get(s) != expected || (rest && !pack->good(pack, page))) {
 		slot_unlock(s);
 		if (first)
 			pack_wipe(pack, pack->tail, pack->at, first);

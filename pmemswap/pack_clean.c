@@ -41,19 +41,33 @@ static unsigned long part_of_all(const struct pack *pack, unsigned int part)
 	return atomic_long_read(&pack->nr_pages) * PACK_GRANULES / part;
 }
 
+/* Pages that were good may have gone bad. */
+static void drop_bad_spares(struct pack *pack)
+{
+	unsigned int i = 0;
+
+	while (i < pack->nr_spare) {
+		unsigned long page = pack->spare[i];
+
+		if (pack->good(pack, page)) {
+			i++;
+			continue;
+		}
+		WRITE_ONCE(pack->nr_spare, pack->nr_spare - 1);
+		pack->spare[i] = pack->spare[pack->nr_spare];
+		pack->put(pack, page);
+	}
+}
+
 /* Is there room for so many granules? Takes pages from the pool if need be. */
 static bool reserve(struct pack *pack, unsigned int granules)
 {
-	while (pack->nr_spare) {
-		unsigned long page = pack->spare[pack->nr_spare - 1];
+	unsigned int room = pack_room(pack);
 
-		/* They may have gone bad. */
-		if (pack->good(pack, page))
-			break;
-		WRITE_ONCE(pack->nr_spare, pack->nr_spare - 1);
-		pack->put(pack, page);
-	}
-	while (pack_room(pack) + pack->nr_spare * PACK_GRANULES < granules) {
+	drop_bad_spares(pack);
+	if (room && !pack->good(pack, pack->tail))
+		room = 0;
+	while (room + pack->nr_spare * PACK_GRANULES < granules) {
 		long page;
 
 		if (pack->nr_spare == PACK_SPARES)
