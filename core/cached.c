@@ -73,24 +73,22 @@ EXPORT_SYMBOL_GPL(pmem_tier_cached_is_roots);
  * @mapping: whose it will be
  * @index: where in the mapping
  * @shadow: what mm would have put there instead
- * @locked: it is locked then, for the caller to unlock once it is stored
  *
- * It has one reference then, for the mapping. The caller stores it there. Others may find it
- * by its index before that: only a lock keeps them from looking at its mapping, where
- * storing can fail.
+ * It has one reference then, for the mapping. The caller stores it there, under the i_pages
+ * lock, which can't fail. Others may find it by its pfn before, and lock it: but to
+ * take it out takes the lock of i_pages.
  *
  * Context: any.
  */
 void pmem_tier_lend_cached(struct pmem_tier *tier, struct page *page,
 			   struct address_space *mapping, pgoff_t index,
-			   void *shadow, bool locked)
+			   void *shadow)
 {
 	/*
 	 * PG_active: folio_mark_accessed() of the classic LRU would take a page without
 	 * it for one to be activated on the second access, and clear PG_referenced.
 	 */
-	page->flags |= BIT(PG_uptodate) | BIT(PG_active) |
-		       (locked ? BIT(PG_locked) : 0);
+	page->flags |= BIT(PG_uptodate) | BIT(PG_active);
 	page->mapping = mapping;
 	page->index = index;
 	page->private = 0;
@@ -105,24 +103,6 @@ void pmem_tier_lend_cached(struct pmem_tier *tier, struct page *page,
 	tier_lent(to_tier_ns(tier), page, 1);
 }
 EXPORT_SYMBOL_GPL(pmem_tier_lend_cached);
-
-/**
- * pmem_tier_unlend_cached() - undo pmem_tier_lend_cached()
- * @page: the page, locked, which wasn't stored after all
- *
- * Context: any.
- */
-void pmem_tier_unlend_cached(struct page *page)
-{
-	struct folio *folio = page_folio(page);
-
-	folio->mapping = NULL;
-	/* As mm would have. */
-	lruvec_stat_mod_folio(folio, NR_FILE_PAGES, -1);
-	folio_unlock(folio);
-	folio_put(folio);
-}
-EXPORT_SYMBOL_GPL(pmem_tier_unlend_cached);
 
 /**
  * pmem_tier_cached_used() - has a page been used since it was last asked for?

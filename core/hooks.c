@@ -6,8 +6,6 @@
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/string.h>
-#include <asm/ibt.h>
-#include <asm/nops.h>
 #include <pmem_tier/hooks.h>
 
 /**
@@ -54,36 +52,6 @@ int pmem_tier_hook_install(struct pmem_tier_hook *hook,
 	return 0;
 }
 EXPORT_SYMBOL_GPL(pmem_tier_hook_install);
-
-/**
- * pmem_tier_hook_body() - where a hooked function goes on behind the hook
- * @hook: the hook, prototype set
- * @feature: what it is for: off when this fails
- *
- * A handler that calls the hooked function there doesn't come back to itself.
- *
- * Context: process context, may sleep.
- * Return: the address, for static_call_update(), or NULL.
- */
-void *pmem_tier_hook_body(struct pmem_tier_hook *hook,
-			  struct pmem_tier_feature *feature)
-{
-	static const u8 nop[MCOUNT_INSN_SIZE] = { BYTES_NOP5 };
-	u8 *code = pmem_tier_symbol(feature, hook->prototype);
-
-	if (!code)
-		return NULL;
-	if (IS_ENABLED(CONFIG_X86_KERNEL_IBT) && is_endbr(*(u32 *)code))
-		code += ENDBR_INSN_SIZE;
-	/* Of ftrace: a no-op of 5 bytes, or a call once something is attached. */
-	if (*code != 0xe8 && memcmp(code, nop, sizeof(nop))) {
-		pmem_tier_feature_off(feature, "can't enter \"%s\"",
-				      hook->prototype);
-		return NULL;
-	}
-	return code + MCOUNT_INSN_SIZE;
-}
-EXPORT_SYMBOL_GPL(pmem_tier_hook_body);
 
 static long inside(struct pmem_tier_hook *hook)
 {

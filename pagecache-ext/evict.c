@@ -9,15 +9,18 @@
  * __filemap_remove_folio() is hooked. Only reclaim calls it with a shadow entry to be left in
  * the folio's place: the folio is locked, clean and mapped nowhere, its reference count is
  * frozen at 0, and the i_pages lock of the mapping is held with interrupts disabled. So
- * nobody can get or change the folio, and what the handler does looks like one step
- * to whoever looks the page up.
+ * nobody can get or change the folio.
  *
  * The handler copies the folio to a pmem page and has that stored instead of the
  * shadow. From then on it is the page in the page cache: read, mapped, written, truncated as
  * any other, without anybody's knowing or telling us.
  *
- * A folio of several pages is first removed, then the pmem pages are stored one by
- * one, still under the lock. Those for which there is no room are just evicted.
+ * Whoever looks a page up takes no lock. He must find the folio, for whose references he tries
+ * again and again, or what takes its place; never nothing, and later something: truncation looks
+ * once, and then data is freed that is thought to be cached nowhere. So the entry of a large
+ * folio is split first, as if the folio was: each of its pages has an entry of
+ * its own that still is the folio. Then they are replaced one by one, by a pmem page, or by the
+ * shadow if there is no room.
  */
 
 #include <linux/buffer_head.h>
@@ -45,8 +48,6 @@ static struct pmem_tier_hook evict_hook = {
 	.prototype = "void __filemap_remove_folio(struct folio *, void *)",
 	.trampoline = cx_tramp_evict,
 };
-
-DEFINE_STATIC_CALL_NULL(cx_remove_folio, __filemap_remove_folio);
 
 /* What workingset_update_node() looks like, which mm keeps to itself. */
 static void update_nothing(struct xa_node *node)
@@ -223,13 +224,12 @@ static __always_inline struct page *lend(struct taken t,
 					 struct mem_cgroup *memcg,
 					 unsigned int slot,
 					 struct address_space *mapping,
-					 pgoff_t index, void *shadow,
-					 bool locked)
+					 pgoff_t index, void *shadow)
 {
 	struct page *page = pmem_tier_index_page(t.ct->tier, t.index);
 
 	describe(&t.ct->pages[t.index], memcg, slot);
-	pmem_tier_lend_cached(t.ct->tier, page, mapping, index, shadow, locked);
+	pmem_tier_lend_cached(t.ct->tier, page, mapping, index, shadow);
 	return page;
 }
 
@@ -237,37 +237,6 @@ static __always_inline struct page *lend(struct taken t,
 static void update_node(struct xa_node *node)
 {
 	static_call(cx_page_node_update)(node);
-}
-
-/* The folio is out of the page cache. Returns how many pages were stored. */
-static unsigned long store_pages(const struct taken *taken, unsigned long nr,
-				 struct mem_cgroup *memcg,
-				 unsigned int slot,
-				 struct address_space *mapping, pgoff_t index,
-				 void *shadow)
-{
-	XA_STATE(xas, &mapping->i_pages, index);
-	unsigned long i;
-
-	xas_set_update(&xas, update_node);
-	xas_set_lru(&xas, shadow_nodes);
-	for (i = 0; i < nr; i++) {
-		struct page *page = lend(taken[i], memcg, slot, mapping,
-					 index + i, shadow, true);
-
-		xas_set(&xas, index + i);
-		xas_store(&xas, page);
-		if (!xas_error(&xas)) {
-			folio_unlock(page_folio(page));
-		} else {
-			/* It will count as freed, but isn't counted as put. */
-			cx_count(slot, CX_FREED, -1);
-			pmem_tier_unlend_cached(page);
-			break;
-		}
-	}
-	mapping->nrpages += i;
-	return i;
 }
 
 static __always_inline struct pmem_tier_hook_arg reject(struct folio *folio,
@@ -282,46 +251,110 @@ static __always_inline struct pmem_tier_hook_arg reject(struct folio *folio,
 	return (struct pmem_tier_hook_arg) { .arg = shadow };
 }
 
+/* As mm does when a folio leaves the page cache. */
+static void unaccount(struct folio *folio, struct address_space *mapping)
+{
+	long nr = folio_nr_pages(folio);
+
+	__lruvec_stat_mod_folio(folio, NR_FILE_PAGES, -nr);
+	if (folio_test_pmd_mappable(folio)) {
+		__lruvec_stat_mod_folio(folio, NR_FILE_THPS, -nr);
+		filemap_nr_thps_dec(mapping);
+	}
+}
+
+/* Give each page of a large folio an entry of its own, or -ENOMEM. */
+static int split_entry(struct xa_state *xas, struct folio *folio)
+{
+	unsigned int emergency = current->flags & PF_MEMALLOC;
+
+	/* Nodes of the tree aren't worth the memory that reclaim may use to get on. */
+	current->flags &= ~PF_MEMALLOC;
+	xas_split_alloc(xas, folio, folio_order(folio),
+			GFP_NOWAIT | __GFP_NOWARN);
+	current->flags |= emergency;
+	if (xas_error(xas))
+		return xas_error(xas);
+	xas_split(xas, folio, folio_order(folio));
+	return 0;
+}
+
+/* The first @nr pages of the folio are replaced by what was taken, others by the shadow. */
+static void replace(struct xa_state *xas, struct folio *folio,
+		    const struct taken *taken, unsigned long nr,
+		    unsigned int slot, void *shadow)
+{
+	struct address_space *mapping = folio->mapping;
+	struct mem_cgroup *memcg = folio_memcg(folio);
+	unsigned long i, all = folio_nr_pages(folio);
+	pgoff_t index = folio->index;
+
+	for (i = 0; i < all; i++) {
+		void *entry = shadow;
+
+		if (i < nr)
+			entry = lend(taken[i], memcg, slot, mapping, index + i,
+				     shadow);
+		/* There is an entry: that can't fail. */
+		xas_set(xas, index + i);
+		xas_store(xas, entry);
+		xas_init_marks(xas);
+	}
+	mapping->nrpages -= all - nr;
+}
+
+/* Pages of a folio that are worth keeping: not those behind the end of the file. */
+static unsigned long pages_wanted(const struct folio *folio)
+{
+	loff_t size = i_size_read(folio->mapping->host);
+	unsigned long end = DIV_ROUND_UP(size, PAGE_SIZE);
+
+	if (folio->index >= end)
+		return 0;
+	return min3(folio_nr_pages(folio), end - folio->index,
+		    (unsigned long)BATCH_MAX);
+}
+
 static noinline struct pmem_tier_hook_arg put_large(struct folio *folio,
 						    void *shadow,
 						    unsigned int slot)
 {
 	struct pmem_tier_hook_arg ret = { .arg = shadow };
-	unsigned long nr = min_t(unsigned long, folio_nr_pages(folio), BATCH_MAX);
+	unsigned long n, nr, all = folio_nr_pages(folio);
 	struct address_space *mapping = folio->mapping;
+	XA_STATE(xas, &mapping->i_pages, folio->index);
 	struct taken taken[BATCH_MAX];
-	pgoff_t index = folio->index;
-	unsigned int emergency = current->flags & PF_MEMALLOC;
-	struct mem_cgroup *memcg = folio_memcg(folio);
-	unsigned long i, n, stored;
 	enum cx_reject reason;
 
 	reason = folio_test_has_hwpoisoned(folio) ? CX_REJECT_PAGE :
-		 check(folio, mapping, folio_nr_pages(folio));
+		 check(folio, mapping, all);
 	if (reason)
 		return reject(folio, shadow, slot, reason);
+	nr = pages_wanted(folio);
 	for (n = 0; n < nr; n++) {
 		taken[n] = take_page(folio, n);
 		if (taken[n].index < 0)
 			break;
 	}
-	nr = folio_nr_pages(folio);
-	cx_count(slot, CX_REJECTS + CX_REJECT_FULL, nr - n);
 	if (!n) {
 		cx_remember(folio);
-		return ret;
+		return reject(folio, shadow, slot,
+			      nr ? CX_REJECT_FULL : CX_REJECT_PAGE);
 	}
-	static_call(cx_remove_folio)(folio, NULL);
-	/* Nodes of the tree aren't worth the memory that reclaim may use to get on. */
-	current->flags &= ~PF_MEMALLOC;
-	stored = store_pages(taken, n, memcg, slot, mapping, index, shadow);
-	current->flags |= emergency;
-	for (i = stored + 1; i < n; i++)
-		pmem_tier_free(taken[i].ct->tier, taken[i].index,
-			       PMEM_TIER_CACHE);
-	cx_count(slot, CX_REJECTS + CX_REJECT_MEMORY, n - stored);
-	cx_count(slot, CX_PUTS, stored);
-	trace_put(mapping->host, index, nr, stored);
+	xas_set_update(&xas, update_node);
+	xas_set_lru(&xas, shadow_nodes);
+	if (split_entry(&xas, folio)) {
+		while (n--)
+			pmem_tier_free(taken[n].ct->tier, taken[n].index,
+				       PMEM_TIER_CACHE);
+		return reject(folio, shadow, slot, CX_REJECT_MEMORY);
+	}
+	trace_put(mapping->host, folio->index, all, n);
+	unaccount(folio, mapping);
+	replace(&xas, folio, taken, n, slot, shadow);
+	folio->mapping = NULL;
+	cx_count(slot, CX_REJECTS + CX_REJECT_FULL, all - n);
+	cx_count(slot, CX_PUTS, n);
 	/* It is done already. */
 	ret.skip = true;
 	return ret;
@@ -349,12 +382,8 @@ static noinline struct pmem_tier_hook_arg put(struct folio *folio, void *shadow,
 	trace_put(mapping->host, folio->index, 1, 1);
 	/* The hooked function takes one off, and stores this in the folio's place. */
 	mapping->nrpages++;
-	/*
-	 * Found by its index, it can be locked before it is stored: but to take it out
-	 * takes the lock that is held here.
-	 */
 	ret.arg = lend(taken, folio_memcg(folio), slot, mapping, folio->index,
-		       shadow, false);
+		       shadow);
 	return ret;
 }
 
@@ -393,18 +422,16 @@ asmlinkage notrace struct pmem_tier_hook_arg cx_hook_evict(struct folio *folio,
  */
 int cx_evict_enable(void)
 {
-	void *body, *update;
+	void *update;
 
 	if (evict_hook.installed)
 		return 0;
-	body = pmem_tier_hook_body(&evict_hook, &cx_feature);
 	update = pmem_tier_symbol(&cx_feature,
 				  "void workingset_update_node(struct xa_node *)");
 	shadow_nodes = pmem_tier_symbol(&cx_feature,
 					"struct list_lru shadow_nodes");
-	if (!body || !update || !shadow_nodes)
+	if (!update || !shadow_nodes)
 		return -EOPNOTSUPP;
-	static_call_update(cx_remove_folio, body);
 	static_call_update(cx_page_node_update, update);
 	return pmem_tier_hook_install(&evict_hook, &cx_feature);
 }

@@ -76,8 +76,6 @@ static inline void pmem_tier_hook_exit(struct pmem_tier_hook *hook)
 int pmem_tier_hook_install(struct pmem_tier_hook *hook,
 			   struct pmem_tier_feature *feature);
 void pmem_tier_hook_remove(struct pmem_tier_hook *hook);
-void *pmem_tier_hook_body(struct pmem_tier_hook *hook,
-			  struct pmem_tier_feature *feature);
 void *pmem_tier_symbol(struct pmem_tier_feature *feature,
 		       const char *prototype);
 

@@ -142,8 +142,7 @@ struct pmem_tier *pmem_tier_page_tier(const struct page *page);
 void pmem_tier_lent(struct pmem_tier *tier, struct page *page, int nr);
 void pmem_tier_lend_cached(struct pmem_tier *tier, struct page *page,
 			   struct address_space *mapping, pgoff_t index,
-			   void *shadow, bool locked);
-void pmem_tier_unlend_cached(struct page *page);
+			   void *shadow);
 bool pmem_tier_cached_used(struct page *page);
 void *pmem_tier_cached_shadow(struct page *page);
 bool pmem_tier_cached_is_roots(const struct page *page);
