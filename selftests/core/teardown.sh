@@ -152,7 +152,7 @@ tear_down()
 	puppets_end
 	fs_off
 	# the guest's own filesystem may be of a type that is a target
-	! loaded pmem_cachex || legal 'enabled <- 0' "$(writing $CX/enabled 0)" 0
+	! loaded pmem_cachex || legal 'enabled <- 0' "$(writing "$CX/enabled" 0)" 0
 	for ns in "${NSS[@]}"; do
 		! held "$ns" || idle "$ns" 30
 	done
