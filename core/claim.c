@@ -59,6 +59,11 @@ static int tier_probe(struct device *dev)
 	if (!tier_bind_requested(dev) && !tier_param_claims(dev_name(dev)))
 		return -ENODEV;
 
+	/* An image could lack it already, or have it and not its pages. */
+	if (pmem_tier_hibernating()) {
+		pr_err("%s: refused: the system hibernates\n", dev_name(dev));
+		return -EBUSY;
+	}
 	ndns = nvdimm_namespace_common_probe(dev);
 	if (IS_ERR(ndns)) {
 		/* "all" also meets libnvdimm's empty seed namespaces. */

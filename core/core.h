@@ -211,7 +211,7 @@ int tier_hibernate_init(void);
 void tier_hibernate_exit(void);
 
 /* tiers.c */
-bool tier_any_lent(void);
+bool tier_any_needed(void);
 unsigned int tier_client_long_pin(struct tier_ns *ns, struct folio *folio);
 int tier_publish(struct tier_ns *ns);
 int tier_quiesce(struct device *dev);

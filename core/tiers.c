@@ -262,27 +262,36 @@ bool tier_client_poisoned(struct tier_ns *ns, unsigned long index, int flags)
 	return client && client->poisoned(&ns->tier, index, flags);
 }
 
+/* Would an image of the system without the tier lack something? Says what. */
+static bool needed(struct tier_ns *ns)
+{
+	unsigned long lent = tier_pool_lent(ns);
+
+	if (lent)
+		pr_err("%s: no hibernation: %lu pages are in use\n",
+		       ns->tier.name, lent);
+	if (ns->memmap == MEMMAP_PMEM)
+		pr_err("%s: no hibernation: its memory map is in pmem (unbind it, or claim it with memmap=ram)\n",
+		       ns->tier.name);
+	return lent || ns->memmap == MEMMAP_PMEM;
+}
+
 /**
- * tier_any_lent() - does mm hold pages? Each tier is named in the log
+ * tier_any_needed() - would an image of the system lack something without some tier?
+ *
+ * Each is named in the log, with what it has.
  *
  * Context: process context, takes tier_lock.
- * Return: true when it holds pages of any tier.
+ * Return: true if so.
  */
-bool tier_any_lent(void)
+bool tier_any_needed(void)
 {
 	struct tier_ns *ns;
 	bool any = false;
 
 	mutex_lock(&tier_lock);
-	list_for_each_entry(ns, &tiers, node) {
-		unsigned long lent = tier_pool_lent(ns);
-
-		if (!lent)
-			continue;
-		pr_err("%s: no hibernation: %lu pages are in use\n",
-		       ns->tier.name, lent);
-		any = true;
-	}
+	list_for_each_entry(ns, &tiers, node)
+		any |= needed(ns);
 	mutex_unlock(&tier_lock);
 	return any;
 }

@@ -42,7 +42,7 @@ struct workqueue_struct *cx_wq;
 struct pmem_tier_feature cx_feature = { .name = "cachex" };
 
 /*
- * cx_lock protects cx_tier_list, hibernating, and writing cx_tiers and enabled. Taken under
+ * cx_lock protects cx_tier_list, enable_later, and writing cx_tiers and enabled. Taken under
  * tier_lock of core; drains run under it.
  */
 DEFINE_MUTEX(cx_lock);
@@ -50,8 +50,8 @@ LIST_HEAD(cx_tier_list);
 struct cx_tiers __rcu *cx_tiers;
 static bool enabled;
 
-/* Nothing may be taken: it would be missing from the image. */
-static bool hibernating;
+/* When the system won't hibernate any more, or has. */
+static bool enable_later;
 
 /**
  * cx_enabled() - is what is evicted taken?
@@ -199,6 +199,25 @@ static struct pmem_tier_client client = {
 	.low = cx_low,
 };
 
+static int enable(void)
+{
+	int err;
+
+	lockdep_assert_held(&cx_lock);
+	err = cx_drop_init();
+	if (!err)
+		err = pmem_tier_long_pin_enable(&cx_feature);
+	if (!err)
+		err = cx_evict_enable();
+	if (err)
+		return err;
+	pmem_tier_feature_on(&cx_feature);
+	/* The cache does without. */
+	cx_promote_enable();
+	WRITE_ONCE(enabled, true);
+	return 0;
+}
+
 /**
  * cx_enable() - begin to take what is evicted
  *
@@ -211,17 +230,7 @@ int cx_enable(void)
 	int err;
 
 	mutex_lock(&cx_lock);
-	err = hibernating ? -EBUSY : cx_drop_init();
-	if (!err)
-		err = pmem_tier_long_pin_enable(&cx_feature);
-	if (!err)
-		err = cx_evict_enable();
-	if (!err) {
-		pmem_tier_feature_on(&cx_feature);
-		/* The cache does without. */
-		cx_promote_enable();
-		WRITE_ONCE(enabled, true);
-	}
+	err = pmem_tier_hibernating() ? -EBUSY : enable();
 	mutex_unlock(&cx_lock);
 	return err;
 }
@@ -239,6 +248,14 @@ static int drop_all(void)
 	return left ? -EBUSY : 0;
 }
 
+static int disable(void)
+{
+	lockdep_assert_held(&cx_lock);
+	WRITE_ONCE(enabled, false);
+	cx_evict_disable();
+	return drop_all();
+}
+
 /**
  * cx_disable() - take nothing any more, and drop all there is
  *
@@ -250,9 +267,8 @@ int cx_disable(void)
 	int err;
 
 	mutex_lock(&cx_lock);
-	WRITE_ONCE(enabled, false);
-	cx_evict_disable();
-	err = drop_all();
+	enable_later = false;
+	err = disable();
 	mutex_unlock(&cx_lock);
 	return err;
 }
@@ -273,41 +289,55 @@ int cx_drop_all(void)
 	return err;
 }
 
-static void hibernation(bool begins)
-{
-	static bool was_enabled;
-	bool enable = false;
-
-	mutex_lock(&cx_lock);
-	if (begins)
-		was_enabled = enabled;
-	else
-		swap(enable, was_enabled);
-	hibernating = begins;
-	mutex_unlock(&cx_lock);
-	if (enable)
-		cx_enable();
-}
-
 /*
  * An image has no pmem, but the page cache that refers to it. While it is made and read the pmem
  * could be used by another kernel.
  */
+static int begin_hibernation(void)
+{
+	int err;
+
+	mutex_lock(&cx_lock);
+	enable_later = enabled;
+	err = disable();
+	mutex_unlock(&cx_lock);
+	return err;
+}
+
+static void end_hibernation(void)
+{
+	mutex_lock(&cx_lock);
+	if (enable_later)
+		enable();
+	enable_later = false;
+	mutex_unlock(&cx_lock);
+}
+
 static int pm_event(struct notifier_block *nb, unsigned long event, void *unused)
 {
 	switch (event) {
 	case PM_HIBERNATION_PREPARE:
-		hibernation(true);
-		if (!cx_disable())
+		if (!begin_hibernation())
 			break;
 		pr_err("no hibernation: pages of the page cache in pmem are in use\n");
-		hibernation(false);
+		end_hibernation();
 		return notifier_from_errno(-EBUSY);
 	case PM_POST_HIBERNATION:
-		hibernation(false);
+		end_hibernation();
 		break;
 	}
 	return NOTIFY_DONE;
+}
+
+/* If this kernel can't, "features" says why; all else is there. */
+static void begin(void)
+{
+	mutex_lock(&cx_lock);
+	if (pmem_tier_hibernating())
+		enable_later = true;
+	else
+		enable();
+	mutex_unlock(&cx_lock);
 }
 
 static struct notifier_block pm_notifier = { .notifier_call = pm_event };
@@ -345,8 +375,7 @@ static int __init pmem_cachex_init(void)
 	err = register_pm_notifier(&pm_notifier);
 	if (err)
 		goto out_small;
-	/* If this kernel can't, "features" says why; all else is there. */
-	cx_enable();
+	begin();
 	return 0;
 
 out_small:

@@ -223,7 +223,8 @@ static int ps_open(struct gendisk *disk, blk_mode_t mode)
 	lockdep_assert_held(&disk->open_mutex);
 	if (ps->closing)
 		return -ENXIO;
-	return ps_hibernating() ? -EBUSY : 0;
+	/* From here on ps_hibernate() would see it, or has been here. */
+	return pmem_tier_hibernating() ? -EBUSY : 0;
 }
 
 /* Is it this file, and is the caller's file descriptor all there is of it? */

@@ -13,9 +13,6 @@
 
 #include "pmemswap.h"
 
-/* From the check on, until hibernation ends or fails, nobody can open a device. */
-static bool hibernating;
-
 static int nr_in_use;
 
 static void look_for_users(struct pmemswap *ps)
@@ -34,34 +31,14 @@ static void look_for_users(struct pmemswap *ps)
 
 static int notify(struct notifier_block *block, unsigned long event, void *data)
 {
-	switch (event) {
-	case PM_HIBERNATION_PREPARE:
-		WRITE_ONCE(hibernating, true);
-		nr_in_use = 0;
-		ps_each_device(look_for_users);
-		if (!nr_in_use)
-			break;
-		WRITE_ONCE(hibernating, false);
-		return notifier_from_errno(-EBUSY);
-	case PM_POST_HIBERNATION:
-		WRITE_ONCE(hibernating, false);
-		break;
-	}
-	return NOTIFY_DONE;
+	if (event != PM_HIBERNATION_PREPARE)
+		return NOTIFY_DONE;
+	nr_in_use = 0;
+	ps_each_device(look_for_users);
+	return nr_in_use ? notifier_from_errno(-EBUSY) : NOTIFY_DONE;
 }
 
 static struct notifier_block block = { .notifier_call = notify };
-
-/**
- * ps_hibernating() - is the system about to hibernate?
- *
- * Context: under disk->open_mutex of the device that is opened.
- * Return: true when no device may be opened.
- */
-bool ps_hibernating(void)
-{
-	return READ_ONCE(hibernating);
-}
 
 /**
  * ps_hibernate_init() - begin to watch for hibernation

@@ -335,7 +335,6 @@ void ps_upkeep_exit(void);
 void ps_report_holders(struct pmemswap *ps);
 
 /* hibernate.c */
-bool ps_hibernating(void);
 int ps_hibernate_init(void);
 void ps_hibernate_exit(void);
 

@@ -122,6 +122,7 @@ struct pmem_tier_client {
 int pmem_tier_register_client(struct pmem_tier_client *client);
 void pmem_tier_unregister_client(struct pmem_tier_client *client);
 void pmem_tier_idle(void);
+bool pmem_tier_hibernating(void);
 
 long pmem_tier_alloc(struct pmem_tier *tier, enum pmem_tier_user user);
 unsigned long pmem_tier_free_pages(struct pmem_tier *tier);

@@ -99,8 +99,35 @@ enabled_meanwhile()
 	rm "$MNT/dirty"
 }
 
+# off_again FILE: when hibernation has turned it off
+off_again()
+{
+	trap - EXIT ERR
+	loop_until 60 is 0 cx enabled
+	_write $CX/enabled 0
+	: >"$1"
+}
+
+# Whoever turns it off meanwhile has it off
+disabled_meanwhile()
+{
+	local pid done=/tmp/off
+
+	rm -f $done
+	at_exit rm -f $done
+	off_again $done &
+	pid=$!
+	dd if=/dev/zero of="$MNT/dirty" bs=1M count=64 status=none
+	_write /sys/power/state disk
+	wait $pid
+	[[ -e $done ]] || fail 'nobody turned it off'
+	same "enabled" "$(cx enabled)" 0
+	rm "$MNT/dirty"
+}
+
 case_ 'pages are dropped' on_ext4 pages_dropped
 case_ 'pages are held' on_ext4 pages_held
 case_ 'pages outlive the module' on_ext4 pages_left
 case_ 'nobody turns it on meanwhile' on_ext4 enabled_meanwhile
+case_ 'somebody turns it off meanwhile' on_ext4 disabled_meanwhile
 cases_done

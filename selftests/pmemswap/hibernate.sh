@@ -63,7 +63,20 @@ pages_lent()
 	puppet_end p
 }
 
+# Nothing is in use but what the kernel knows of the pages
+memory_map()
+{
+	hibernate_trial
+	use "$BIG" memmap=pmem
+	log_mark
+	same "hibernation" "$(writing /sys/power/state disk)" EBUSY
+	log_has "pmem_tier: $BIG: no hibernation: its memory map is in pmem"
+	# and it is over
+	swap_on "$DEV"
+}
+
 case_ 'swap is active' swap_active_then_not
 case_ 'the device is only open' only_open
 case_ 'swap is off and pages are lent' pages_lent
+case_ 'the memory map is in pmem' memory_map
 cases_done
