@@ -138,23 +138,36 @@ static int module_event(struct notifier_block *nb, unsigned long event, void *un
 
 static struct notifier_block module_notifier = { .notifier_call = module_event };
 
+/* MAJOR:MINOR, digits only: sscanf() would take more, and wrap around. */
+static int parse_number(const char *word, dev_t *number)
+{
+	const char *colon = strchr(word, ':');
+	unsigned int major, minor;
+	char buf[16];
+
+	if (!colon || colon - word >= (long)sizeof(buf) ||
+	    !isdigit(word[0]) || !isdigit(colon[1]))
+		return -EINVAL;
+	memcpy(buf, word, colon - word);
+	buf[colon - word] = 0;
+	if (kstrtouint(buf, 10, &major) || kstrtouint(colon + 1, 10, &minor))
+		return -EINVAL;
+	*number = MKDEV(major, minor);
+	return MAJOR(*number) == major && MINOR(*number) == minor ? 0 : -EINVAL;
+}
+
 static int parse(struct target *t, const char *word)
 {
 	const char *dev = word;
-	unsigned int major, minor;
-	char rest;
+	dev_t number;
 
 	t->kind = SUPER;
 	if (!strncmp(word, "bdev:", 5)) {
 		t->kind = BDEV;
 		dev = word + 5;
 	}
-	if (sscanf(dev, "%u:%u%c", &major, &minor, &rest) == 2) {
-		t->key = MKDEV(major, minor);
-		if (MAJOR((dev_t)t->key) != major || MINOR((dev_t)t->key) != minor)
-			return -EINVAL;
-		if (t->kind == BDEV)
-			t->key |= BDEV_KEY;
+	if (!parse_number(dev, &number)) {
+		t->key = number | (t->kind == BDEV ? BDEV_KEY : 0);
 		return 0;
 	}
 	if (t->kind == BDEV)

@@ -49,7 +49,7 @@ target_words()
 
 	cachex 'ext4, xfs 8:16	bdev:259:3'
 	same "targets" "$(cx targets)" 'ext4 xfs 8:16 bdev:259:3'
-	for w in 'ext4 /dev/vda' 'bdev:ext4' '8:' '8:1:2' '4096:0' 'EXT4' '*' \
+	for w in 'ext4 /dev/vda' 'bdev:ext4' '8:' '8:1:2' '8: 1' '+8:0' '4294967304:0' 'bdev:8:4294967296' '4096:0' 'EXT4' '*' \
 		aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; do
 		refuses $CX/targets "$w"
 	done
