@@ -53,7 +53,7 @@ finish()
 	else
 		fs_off
 	fi
-	loop_until 5 same "pages in pmem" "$(cx stored_pages)" 0
+	loop_until 5 is 0 cx stored_pages
 	rmmod pmem_cachex
 	loop_until 5 idle "$BIG"
 	[[ $FS == bdev ]] && return
@@ -72,7 +72,7 @@ hot()
 	# of a block device there may be some of what was there before
 	others=$(( stored > PAGES ? stored - PAGES : 0 ))
 	[[ $FS == bdev ]] || same "other pages in pmem" "$others" 0
-	loop_until 60 at_least $((stored - others)) 0 $PAGES
+	loop_until 300 at_least $((stored - others)) 0 $PAGES
 	num "pages in pmem" "$(cx stored_pages)" -le "$others"
 	# to the one who read it first
 	num "charged to the cgroup" "$(file_memory)" -ge $((PAGES * 9 / 10))
@@ -83,7 +83,7 @@ hot()
 written_then()
 {
 	set_up "$1"
-	loop_until 60 at_least $((PAGES * 9 / 10)) 0 $PAGES
+	loop_until 300 at_least $((PAGES * 9 / 10)) 0 $PAGES
 	head -c 1000000 /dev/urandom >/tmp/piece
 	dd if=/tmp/piece of="$FILE" bs=64k seek=5000 oflag=seek_bytes conv=notrunc status=none
 	dd if=/tmp/piece of="$REF" bs=64k seek=5000 oflag=seek_bytes conv=notrunc status=none
@@ -105,14 +105,14 @@ dirty()
 	_write $CX/promote_pages_per_second 100000
 	used 0 $PAGES
 	sync
-	loop_until 60 at_least $((PAGES * 9 / 10)) 0 $PAGES
+	loop_until 300 at_least $((PAGES * 9 / 10)) 0 $PAGES
 	finish
 }
 
 half()
 {
 	set_up ext4
-	loop_until 60 at_least $((PAGES * 4 / 10)) 0 $((PAGES / 2))
+	loop_until 300 at_least $((PAGES * 4 / 10)) 0 $((PAGES / 2))
 	num "the other half" "$(cx stored_pages)" -ge $((PAGES * 4 / 10))
 	num "promoted" "$(cx promoted)" -le $((PAGES / 2))
 	finish
@@ -129,7 +129,8 @@ mapped()
 	done
 	xfs_io -r -c 'mmap -r 0 4m' "${args[@]}" "$FILE" >/dev/null &
 	PID=$!
-	loop_until 60 promoted_some
+	at_exit eval "kill -9 $PID 2>/dev/null || :"
+	loop_until 300 promoted_some
 	kill $PID
 	wait $PID || :
 	finish
@@ -141,9 +142,9 @@ limit()
 {
 	set_up ext4
 	echo 3M >"$CG/memory.max"
-	loop_until 60 at_least 300 0 $PAGES
+	loop_until 300 at_least 300 0 $PAGES
 	# It is looked at until nothing moves any more
-	loop_until 60 no_more
+	loop_until 300 no_more
 	num "charged to the cgroup" "$(file_memory)" -le 768
 	num "promoted" "$(cx promoted)" -le 768
 	same "killed" "$(cg_event "$CG" oom_kill)" 0
@@ -156,7 +157,7 @@ no_more()
 	local before
 
 	before=$(cx promoted)
-	loop_until 10 more_hits $(($(cx hits) + 2 * PAGES / 4))
+	loop_until 60 more_hits $(($(cx hits) + 2 * PAGES / 4))
 	(( $(cx promoted) == before ))
 }
 more_hits() { used 0 $PAGES; (( $(cx hits) >= $1 )); }
@@ -175,7 +176,7 @@ orphaned()
 	BEFORE=$(sectors_read)
 	_write $CX/promote_pages_per_second 100000
 	# twice the looks that suffice
-	loop_until 60 more_hits $((orphans * 6))
+	loop_until 300 more_hits $((orphans * 6))
 	same "promoted" "$(cx promoted)" 0
 	same "pages in pmem" "$(cx stored_pages)" "$orphans"
 	finish

@@ -64,7 +64,7 @@ two()
 	done
 	cmp "$FILE" "$REF"
 	rm "$FILE"
-	loop_until 10 same "stored_pages" "$(each xfs stored_pages)" 0
+	loop_until 10 is 0 each xfs stored_pages
 	num "hits" "$(each xfs hits)" -ge $((PAGES * 9 / 10))
 	num "stored_pages" "$(each "$(fs_number)" stored_pages)" -gt 0
 	sum hits
@@ -91,7 +91,7 @@ stay()
 	same "puts" "$(each xfs puts)" 0
 	num "stored_pages" "$(each "$fs" stored_pages)" -ge $((PAGES * 9 / 10))
 	fs_off
-	loop_until 10 same "stored_pages" "$(each "$fs" stored_pages)" 0
+	loop_until 10 is 0 each "$fs" stored_pages
 }
 
 directories() { find $CX/target_stats -mindepth 1 -type d | wc -l; }
@@ -130,7 +130,7 @@ many()
 	same "puts" "$(each "$fs" puts)" "$puts"
 	same "puts of all" "$(cx puts)" "$all"
 	rm "$FILE"
-	loop_until 10 same "stored_pages" "$(each "$fs" stored_pages)" 0
+	loop_until 10 is 0 each "$fs" stored_pages
 	for i in {107..111}; do
 		others "$i" xfs
 	done
@@ -170,7 +170,7 @@ reloaded()
 	again
 	num "puts" "$(each xfs puts)" -ge $((puts + PAGES * 9 / 10))
 	fs_off
-	loop_until 10 same "stored_pages" "$(each xfs stored_pages)" 0
+	loop_until 10 is 0 each xfs stored_pages
 }
 
 # A target may have the name of a counter
