@@ -21,6 +21,10 @@
  * folio is split first, as if the folio was: each of its pages has an entry of
  * its own that still is the folio. Then they are replaced one by one, by a pmem page, or by the
  * shadow if there is no room.
+ *
+ * No more than a node's worth of pages is taken of one folio. What is beyond that keeps entries of
+ * the size of a node, which cost nothing; and a walk that met the whole folio before goes on
+ * behind it with something that isn't a page of its own.
  */
 
 #include <linux/buffer_head.h>
@@ -35,9 +39,11 @@
 #include "trace.h"
 
 /*
- * The most pages of one folio that are copied: it is done with interrupts disabled.
+ * The most pages of one folio that are copied: it is done with interrupts disabled. And what has
+ * entries of its own, see above.
  */
-#define BATCH_MAX	64
+#define BATCH_ORDER	XA_CHUNK_SHIFT
+#define BATCH_MAX	XA_CHUNK_SIZE
 
 /* How many puts of a CPU may go by between two looks at max_pages. */
 #define LIMIT_EVERY	16
@@ -263,19 +269,28 @@ static void unaccount(struct folio *folio, struct address_space *mapping)
 	}
 }
 
-/* Give each page of a large folio an entry of its own, or -ENOMEM. */
+/* Give the first pages of a large folio, BATCH_MAX of them, entries of their own; or -ENOMEM. */
 static int split_entry(struct xa_state *xas, struct folio *folio)
 {
-	unsigned int emergency = current->flags & PF_MEMALLOC;
+	unsigned int order = folio_order(folio);
 
-	/* Nodes of the tree aren't worth the memory that reclaim may use to get on. */
-	current->flags &= ~PF_MEMALLOC;
-	xas_split_alloc(xas, folio, folio_order(folio),
-			GFP_NOWAIT | __GFP_NOWARN);
-	current->flags |= emergency;
+	/*
+	 * Nodes of the tree aren't worth the memory that reclaim may use to get on, but its
+	 * right to charge beyond limits: it frees more.
+	 */
+	xas_split_alloc(xas, folio, min_t(unsigned int, order, BATCH_ORDER),
+			GFP_NOWAIT | __GFP_NOMEMALLOC | __GFP_NOWARN);
 	if (xas_error(xas))
 		return xas_error(xas);
-	xas_split(xas, folio, folio_order(folio));
+	if (order > BATCH_ORDER) {
+		XA_STATE_ORDER(large, xas->xa, folio->index, BATCH_ORDER);
+
+		xas_set_update(&large, update_node);
+		/* Within one node: no other is needed. */
+		xas_split(&large, folio, order);
+		order = BATCH_ORDER;
+	}
+	xas_split(xas, folio, order);
 	return 0;
 }
 
@@ -289,14 +304,14 @@ static void replace(struct xa_state *xas, struct folio *folio,
 	unsigned long i, all = folio_nr_pages(folio);
 	pgoff_t index = folio->index;
 
-	for (i = 0; i < all; i++) {
+	for (i = 0; i < all; i += i < BATCH_MAX ? 1 : BATCH_MAX) {
 		void *entry = shadow;
 
 		if (i < nr)
 			entry = lend(taken[i], memcg, slot, mapping, index + i,
 				     shadow);
 		/* There is an entry: that can't fail. */
-		xas_set(xas, index + i);
+		xas_set_order(xas, index + i, i < BATCH_MAX ? 0 : BATCH_ORDER);
 		xas_store(xas, entry);
 		xas_init_marks(xas);
 	}
@@ -353,7 +368,8 @@ static noinline struct pmem_tier_hook_arg put_large(struct folio *folio,
 	unaccount(folio, mapping);
 	replace(&xas, folio, taken, n, slot, shadow);
 	folio->mapping = NULL;
-	cx_count(slot, CX_REJECTS + CX_REJECT_FULL, all - n);
+	cx_count(slot, CX_REJECTS + CX_REJECT_FULL, nr - n);
+	cx_count(slot, CX_REJECTS + CX_REJECT_PAGE, all - nr);
 	cx_count(slot, CX_PUTS, n);
 	/* It is done already. */
 	ret.skip = true;
