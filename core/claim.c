@@ -48,22 +48,13 @@ out_range:
 	return err;
 }
 
-static int tier_probe(struct device *dev)
+static int claim(struct device *dev)
 {
 	struct nd_namespace_common *ndns;
 	struct nd_namespace_io *nsio;
 	struct tier_ns *ns;
 	int err;
 
-	/* Quietly: nobody asked for this one, and other drivers want to try. */
-	if (!tier_bind_requested(dev) && !tier_param_claims(dev_name(dev)))
-		return -ENODEV;
-
-	/* An image could lack it already, or have it and not its pages. */
-	if (pmem_tier_hibernating()) {
-		pr_err("%s: refused: the system hibernates\n", dev_name(dev));
-		return -EBUSY;
-	}
 	ndns = nvdimm_namespace_common_probe(dev);
 	if (IS_ERR(ndns)) {
 		/* "all" also meets libnvdimm's empty seed namespaces. */
@@ -117,6 +108,21 @@ static int tier_probe(struct device *dev)
 		atomic_long_read(&ns->free.nr_retired),
 		tier_memmap_name(ns->memmap));
 	return tier_publish(ns);
+}
+
+static int tier_probe(struct device *dev)
+{
+	int err;
+
+	/* Quietly: nobody asked for this one, and other drivers want to try. */
+	if (!tier_bind_requested(dev) && !tier_param_claims(dev_name(dev)))
+		return -ENODEV;
+	err = tier_claim_begin(dev_name(dev));
+	if (err)
+		return err;
+	err = claim(dev);
+	tier_claim_end();
+	return err;
 }
 
 static void tier_remove(struct device *dev)

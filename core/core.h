@@ -211,6 +211,8 @@ int tier_hibernate_init(void);
 void tier_hibernate_exit(void);
 
 /* tiers.c */
+int tier_claim_begin(const char *name);
+void tier_claim_end(void);
 bool tier_any_needed(void);
 unsigned int tier_client_long_pin(struct tier_ns *ns, struct folio *folio);
 int tier_publish(struct tier_ns *ns);

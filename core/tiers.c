@@ -11,13 +11,14 @@
 #include "core.h"
 
 /*
- * tier_lock protects tiers, clients_by_user, and in each tier: node, clients,
+ * tier_lock protects tiers, clients_by_user, nr_claiming, and in each tier: node, clients,
  * quiesced. All callbacks of clients run under it. Taken under the device lock
  * of a namespace; a client may take disk->open_mutex and the like below it.
  */
 static DEFINE_MUTEX(tier_lock);
 static LIST_HEAD(tiers);
 static struct pmem_tier_client *clients_by_user[PMEM_TIER_NR_USERS];
+static unsigned int nr_claiming;
 
 /* Somebody stopped using a tier: whoever waits for one looks again. */
 static DECLARE_WAIT_QUEUE_HEAD(idle_wait);
@@ -262,6 +263,43 @@ bool tier_client_poisoned(struct tier_ns *ns, unsigned long index, int flags)
 	return client && client->poisoned(&ns->tier, index, flags);
 }
 
+/**
+ * tier_claim_begin() - a namespace is about to be claimed
+ * @name: the namespace
+ *
+ * Unless the system is about to hibernate: an image has either nothing of it, or all. With
+ * tier_claim_end() behind tier_publish(), it is in nr_claiming or in tiers.
+ *
+ * Context: process context, takes tier_lock.
+ * Return: 0, or -EBUSY.
+ */
+int tier_claim_begin(const char *name)
+{
+	int err = 0;
+
+	mutex_lock(&tier_lock);
+	if (pmem_tier_hibernating()) {
+		pr_err("%s: refused: the system hibernates\n", name);
+		err = -EBUSY;
+	} else {
+		nr_claiming++;
+	}
+	mutex_unlock(&tier_lock);
+	return err;
+}
+
+/**
+ * tier_claim_end() - it has been claimed, or not
+ *
+ * Context: process context, takes tier_lock.
+ */
+void tier_claim_end(void)
+{
+	mutex_lock(&tier_lock);
+	nr_claiming--;
+	mutex_unlock(&tier_lock);
+}
+
 /* Would an image of the system without the tier lack something? Says what. */
 static bool needed(struct tier_ns *ns)
 {
@@ -287,9 +325,12 @@ static bool needed(struct tier_ns *ns)
 bool tier_any_needed(void)
 {
 	struct tier_ns *ns;
-	bool any = false;
+	bool any;
 
 	mutex_lock(&tier_lock);
+	any = nr_claiming;
+	if (any)
+		pr_err("no hibernation: a namespace is being claimed\n");
 	list_for_each_entry(ns, &tiers, node)
 		any |= needed(ns);
 	mutex_unlock(&tier_lock);

@@ -298,7 +298,8 @@ static int begin_hibernation(void)
 	int err;
 
 	mutex_lock(&cx_lock);
-	enable_later = enabled;
+	/* It is set already if this module came when the system was about to. */
+	enable_later |= enabled;
 	err = disable();
 	mutex_unlock(&cx_lock);
 	return err;
