@@ -25,8 +25,8 @@
  * kept: with one page to spare, cleaning works as well.
  *
  * Where pages have to be wiped as they are freed, so has all that is freed of a page that stays:
- * the rest of the data that was in it uncompressed, and objects, but for their headers, which
- * cleaning goes by and which tell nothing.
+ * the rest of the data that was in it uncompressed, and objects, but for what their headers say of
+ * slot and length, which cleaning goes by.
  */
 
 #include <linux/bitmap.h>
@@ -270,7 +270,10 @@ void pack_wipe(struct pack *pack, unsigned long page, unsigned int at,
 		write_part(pack, page, at, zeros, len);
 }
 
-/* An object, but for its header. Whose it was has another word by now: nobody reads it. */
+/*
+ * An object, but for what its header says of slot and length. Whose it was has another word by
+ * now: nobody reads it.
+ */
 static void wipe_object(struct pack *pack, const struct pack_where *w,
 			unsigned long next)
 {
@@ -278,6 +281,9 @@ static void wipe_object(struct pack *pack, const struct pack_where *w,
 					       PACK_GRANULE);
 	unsigned int first = first_part(w);
 
+	/* The checksum, a granule, tells of the data. */
+	pack_wipe(pack, w->page, w->at,
+		  offsetof(struct pack_header, slot) / PACK_GRANULE);
 	if (first > head)
 		pack_wipe(pack, w->page, w->at + head, first - head);
 	if (next != PACK_NONE) {

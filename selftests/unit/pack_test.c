@@ -184,7 +184,7 @@ static void wiped(const void *arg)
 	for (slot = 0; slot < SLOTS; slot++)
 		blank(w, slot);
 	if (w->pack.wipe)
-		expect(longest_left(w) <= DIV_ROUND_UP(sizeof(struct pack_header), PACK_GRANULE));
+		expect(longest_left(w) < DIV_ROUND_UP(sizeof(struct pack_header), PACK_GRANULE));
 	else
 		expect(longest_left(w) > 100);
 	all_back(w);
