@@ -17,7 +17,9 @@ swap()
 	same "memmap" "$(tier_stat "$BIG" memmap)" "$1"
 	swap_on "$DEV"
 	limited legacy 32M
-	cg_run "$CG" "$PROGS/hog" --size 96M --threads 2 --random --same 10
+	# One thread: of two, one may find the other looking through its pages (MGLRU) again and again, if that has no CPU,
+	# and nothing to reclaim: then it is killed
+	cg_run "$CG" "$PROGS/hog" --size 96M --random --same 10
 	num "pages written" "$(stat_of "$DEV" written_pages)" -gt 10000
 	swap_off "$DEV"
 	idle "$BIG"
