@@ -77,35 +77,17 @@ start_load()
 	limited files 16M 0
 	cg_exec "$CG" "$PROGS/filetorture" --dir "$MNT" --save $MODEL "${MODEL_OF[@]}" \
 		--seed "$1" --ops 100000000 &
-	FILES_PID=$!
+	LOADS=($!)
 	# no limit: swap may be off
 	limited memory max
 	cg_exec "$CG" "$PROGS/torture" --seed "$1" --ops 100000000 --threads 2 --text &
-	MEMORY_PID=$!
+	LOADS+=($!)
 	puppet p
 	tell p map a $((PUPPET_PAGES * 4096)) nohuge
 	tell p fill a 1 mixed
 	poke "$1" &
 	POKE_PID=$!
 	at_exit poke_ends
-}
-
-still_right()
-{
-	local pid
-
-	for pid in "$FILES_PID" "$MEMORY_PID" "$POKE_PID"; do
-		is_over "$pid" || continue
-		wait "$pid" || fail "a load ended with status $?"
-		fail "a load ended"
-	done
-}
-
-# ends PID: when it is asked to; all it has found is right
-ends()
-{
-	kill -TERM "$1"
-	wait "$1" || fail "a load ended with status $?"
 }
 
 # Weighted by repetition
@@ -145,8 +127,7 @@ tear_down()
 	child_ends
 	file_let_go
 	poke_ends
-	ends "$FILES_PID"
-	ends "$MEMORY_PID"
+	loads_end
 	all_off
 	look
 	puppets_end
@@ -183,6 +164,7 @@ round()
 		step=$STEP
 		$step
 		still_right
+		! is_over "$POKE_PID" || fail 'who reads and writes all files ended'
 		seen[$step]=1
 		pairs[$prev,$step]=1
 		prev=$step

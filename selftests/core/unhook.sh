@@ -48,29 +48,6 @@ start_evictions()
 	LOADS+=($!)
 }
 
-still_right()
-{
-	local pid
-
-	for pid in "${LOADS[@]}"; do
-		kill -0 "$pid" 2>/dev/null && continue
-		wait "$pid" || fail "a load ended with status $?"
-		fail 'a load ended'
-	done
-}
-
-loads_end()
-{
-	local pid
-
-	for pid in "${LOADS[@]}"; do
-		kill -TERM "$pid"
-	done
-	for pid in "${LOADS[@]}"; do
-		wait "$pid" || fail "a load ended with status $?"
-	done
-}
-
 # What swapoff left in pmem has to move to DRAM first, and may be in use for a moment
 gone()
 {

@@ -134,3 +134,31 @@ let_go()
 	eval "exec $HOLD_IN>&-"
 	wait "$pid"
 }
+
+# ---- Loads in the background ----
+
+LOADS=()		# their pids
+
+is_over() { ! kill -0 "$1" 2>/dev/null; }
+
+still_right()
+{
+	local pid
+
+	for pid in "${LOADS[@]}"; do
+		is_over "$pid" || continue
+		wait "$pid" || fail "a load ended with status $?"
+		fail 'a load ended'
+	done
+}
+
+# They end when they are asked to; all that they have found is right
+loads_end()
+{
+	local pid
+
+	kill -TERM "${LOADS[@]}"
+	for pid in "${LOADS[@]}"; do
+		wait "$pid" || fail "a load ended with status $?"
+	done
+}

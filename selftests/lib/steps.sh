@@ -225,7 +225,6 @@ destroy()
 	[[ $(tier_stat "$ns" uuid) != "$uuid" ]] || fail "$ns has the uuid that it had"
 }
 
-is_over() { ! kill -0 "$1" 2>/dev/null; }
 over_or_waits() { is_over "$1" || log_since | grep -qF "$2: removal waits"; }
 
 # Its region goes: nobody asks us. While it is in use, the removal waits
@@ -397,13 +396,18 @@ pin()
 	did 'a pin'
 }
 
-unpin()
+# undo VAR CMD WHAT: the puppet lets go of what VAR says it has
+undo()
 {
-	[[ -n $PINNED ]] || return 0
-	tell p unpin a
-	PINNED=''
-	did 'unpin'
+	local -n has=$1
+
+	[[ -n $has ]] || return 0
+	tell p "$2" a
+	has=''
+	did "$3"
 }
+
+unpin() { undo PINNED unpin 'unpin'; }
 
 # A fixed buffer of io_uring: they move to DRAM first
 long_pin()
@@ -414,13 +418,7 @@ long_pin()
 	[[ $LAST != 0 ]] || LONG_PINNED=1
 }
 
-long_unpin()
-{
-	[[ -n $LONG_PINNED ]] || return 0
-	tell p unlongpin a
-	LONG_PINNED=''
-	did 'the end of a long pin'
-}
+long_unpin() { undo LONG_PINNED unlongpin 'the end of a long pin'; }
 
 forks()
 {
@@ -430,13 +428,7 @@ forks()
 	did 'fork'
 }
 
-child_ends()
-{
-	[[ -n $FORKED ]] || return 0
-	tell p forkend a
-	FORKED=''
-	did 'the child looks, and ends'
-}
+child_ends() { undo FORKED forkend 'the child looks, and ends'; }
 
 # 16 pages of a file in a pipe
 file_held()

@@ -73,56 +73,55 @@ pages_left()
 	cp "$REF" "$FILE"
 }
 
+SEEN=/tmp/seen		# what runs beside has come across what it is there for
+
+# beside CMD: hibernation, and CMD at the same time. It is dropped before processes are frozen, with much to sync in
+# between. Sets BESIDE, the pid.
+beside()
+{
+	rm -f $SEEN
+	at_exit rm -f $SEEN
+	"$1" &
+	BESIDE=$!
+	dd if=/dev/zero of="$MNT/dirty" bs=1M count=64 status=none
+	_write /sys/power/state disk
+	rm "$MNT/dirty"
+}
+
 enable_all_the_time()
 {
 	trap - EXIT ERR
 	while :; do
-		[[ $(writing $CX/enabled 1) == 0 ]] || : >"$1"
+		[[ $(writing $CX/enabled 1) == 0 ]] || : >$SEEN
 	done
 }
 
-# Whoever enables it meanwhile is refused: it is dropped before processes are frozen, with much to sync in between
+# Whoever enables it meanwhile is refused
 enabled_meanwhile()
 {
-	local pid refused=/tmp/refused
-
-	rm -f $refused
-	at_exit rm -f $refused
-	enable_all_the_time $refused &
-	pid=$!
-	dd if=/dev/zero of="$MNT/dirty" bs=1M count=64 status=none
-	_write /sys/power/state disk
-	kill -9 $pid
-	wait $pid 2>/dev/null || :
-	[[ -e $refused ]] || fail 'nobody was refused'
+	beside enable_all_the_time
+	kill -9 $BESIDE
+	wait $BESIDE 2>/dev/null || :
+	[[ -e $SEEN ]] || fail 'nobody was refused'
 	same "enabled" "$(cx enabled)" 1
-	rm "$MNT/dirty"
 }
 
-# off_again FILE: when hibernation has turned it off
+# When hibernation has turned it off
 off_again()
 {
 	trap - EXIT ERR
 	loop_until 60 is 0 cx enabled
 	_write $CX/enabled 0
-	: >"$1"
+	: >$SEEN
 }
 
 # Whoever turns it off meanwhile has it off
 disabled_meanwhile()
 {
-	local pid done=/tmp/off
-
-	rm -f $done
-	at_exit rm -f $done
-	off_again $done &
-	pid=$!
-	dd if=/dev/zero of="$MNT/dirty" bs=1M count=64 status=none
-	_write /sys/power/state disk
-	wait $pid
-	[[ -e $done ]] || fail 'nobody turned it off'
+	beside off_again
+	wait $BESIDE
+	[[ -e $SEEN ]] || fail 'nobody turned it off'
 	same "enabled" "$(cx enabled)" 0
-	rm "$MNT/dirty"
 }
 
 case_ 'pages are dropped' on_ext4 pages_dropped
