@@ -326,8 +326,7 @@ static unsigned long pages_wanted(const struct folio *folio)
 
 	if (folio->index >= end)
 		return 0;
-	return min3(folio_nr_pages(folio), end - folio->index,
-		    (unsigned long)BATCH_MAX);
+	return min3(folio_nr_pages(folio), end - folio->index, BATCH_MAX);
 }
 
 static noinline struct pmem_tier_hook_arg put_large(struct folio *folio,

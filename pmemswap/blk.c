@@ -223,7 +223,7 @@ static int ps_open(struct gendisk *disk, blk_mode_t mode)
 	lockdep_assert_held(&disk->open_mutex);
 	if (ps->closing)
 		return -ENXIO;
-	/* From here on ps_hibernate() would see it, or has been here. */
+	/* Under the lock: the look for users either sees this one, or comes before. */
 	return pmem_tier_hibernating() ? -EBUSY : 0;
 }
 
