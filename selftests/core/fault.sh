@@ -10,42 +10,24 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2317 # cases_done calls them
 . "$(dirname "$0")/../lib/pmemswap.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/../lib/fault.sh"
 
 need_namespaces 1
-FAULT=/sys/kernel/debug
 
-# need_injection: allocations of all kinds can fail, without a word in the log
-need_injection()
+EVICTION='void __filemap_remove_folio(struct folio *, void *)'
+
+# in_the_way PROTOTYPE: SMALL is claimed, and somebody else has hooked that function
+in_the_way()
 {
-	local f
-
-	[[ -e /proc/self/fail-nth && -d $FAULT/failslab ]] || skip 'needs a kernel with fault injection'
-	for f in failslab fail_page_alloc; do
-		push $FAULT/$f/verbose 0
-		push $FAULT/$f/ignore-gfp-wait N
-	done
-	push $FAULT/fail_page_alloc/min-order 0
-	push $FAULT/fail_page_alloc/ignore-gfp-highmem N
+	modinfo pmem_tier_try >/dev/null || skip "needs the modules in selftests/modules"
+	modprobe pmem_tier claim="$SMALL" memmap=ram
+	load pmem_tier_try "prototype=$1" hook=1
+	grep -qx 'try: on.*' "$TIER/features" || skip "$(grep ^try "$TIER/features")"
 }
 
-# only_below FIRST END: only what is allocated below a function in that range
-only_below()
-{
-	local f
-
-	for f in failslab fail_page_alloc; do
-		push $FAULT/$f/require-start "$1"
-		push $FAULT/$f/require-end "$2"
-	done
-}
-
-# function_at NAME: sets FIRST and END, where it is in the kernel
-function_at()
-{
-	read -r FIRST END < <(sort /proc/kallsyms |
-		awk -v f="$1" '$3 == f { first = $1; next } first && $1 != first { print "0x" first, "0x" $1; exit }')
-	[[ -n $END ]] || fail "where is $1()?"
-}
+# The kernel doesn't expect page tables of its direct map to fail: it goes on with a NULL pointer
+spare_direct_map() { spare init_memory_mapping; }
 
 # What modules do when they are loaded, and not how the kernel loads them
 only_init()
@@ -54,35 +36,13 @@ only_init()
 	only_below "$FIRST" "$END"
 }
 
-# The kernel doesn't expect page tables of its direct map to fail: it goes on with a NULL pointer
-spare_direct_map()
-{
-	local f
-
-	function_at init_memory_mapping
-	for f in failslab fail_page_alloc; do
-		push $FAULT/$f/reject-start "$FIRST"
-		push $FAULT/$f/reject-end "$END"
-	done
-}
-
-# only_in MODULE...: only what is allocated on behalf of a loaded module. (One range for all of them)
-only_in()
-{
-	local m first='' end='' base size
-
-	for m; do
-		read -r base size < <(awk -v m="$m" '$1 == m { print $NF ~ /^0x/ ? $NF : $(NF - 1), $2 }' /proc/modules)
-		(( base )) || fail "where is $m?"
-		[[ -n $first ]] && (( first < base )) || first=$base
-		[[ -n $end ]] && (( end > base + size )) || end=$(( base + size ))
-	done
-	only_below "$(printf '%#x' "$first")" "$(printf '%#x' "$end")"
-}
-
+# It fails, too, when there was nothing that could
 failing() { "$PROGS/failnth" "$@"; }
+
 module() { modinfo -n "$1"; }
 
+# Each on its own: it takes hundreds of loads, and there must be an end to it on a slow kernel. So hooks are for
+# hooks(): while the first one can't be installed there is no waiting, each time, until nobody can be inside of any.
 loads()
 {
 	need_injection
@@ -91,12 +51,27 @@ loads()
 	failing load "$(module pmem_tier)"
 	failing load "$(module pmem_tier)" "claim=$SMALL memmap=ram"
 	! held "$SMALL" || fail "$SMALL is held without a module"
-	modprobe pmem_tier claim="$SMALL" memmap=ram
+}
+
+loads_pmemswap()
+{
+	need_injection
+	in_the_way 'void disable_swap_slots_cache_lock(void)'
+	only_init
 	failing load "$(module pmemswap)"
 	same "device" "$(dev_of "$SMALL")" ''
 	balanced "$SMALL"
+	unload pmem_tier_try
+}
+
+loads_cachex()
+{
+	need_injection
+	in_the_way "$EVICTION"
+	only_init
 	failing load "$(module pmem_cachex)" targets=ext4
 	balanced "$SMALL"
+	unload pmem_tier_try
 }
 
 # claim and give back. fails at what is ours
@@ -132,30 +107,22 @@ files()
 	_write "$d/map_faults" all
 	_write "$d/promote_pages_per_second" 0
 	swap_on "$DEV"
-	puppet p
-	tell p map a 8M nohuge
-	tell p fill a 1 random
-	paged_out p a 1800
+	puppet_out p 8M 1800
 	tell p verify a
 	num "pages lent" "$(stat_of "$DEV" lent_pages)" -gt 1000
 	only_in pmem_tier pmemswap pmem_cachex
-	failing write "$d/unlend" 1
-	tell p verify a
 	failing write /sys/kernel/pmem_cachex/targets ext4
-	failing write /sys/kernel/pmem_cachex/enabled 0 /sys/kernel/pmem_cachex/enabled 1
-	failing write /sys/kernel/pmem_cachex/enabled 1
-	failing write /sys/kernel/pmem_cachex/drop 1
-	failing open "/dev/$DEV"
-	tell p verify a
 	_write "$d/map_faults" off
-	_write "$d/drain" 1
+	# It tries again
+	failing write "$d/drain" 1
+	same "lent_pages" "$(stat_of "$DEV" lent_pages)" 0
 	tell p verify a
 }
 
 # Every tenth of our allocations fails while swap is in use: no data is lost
 under_swap()
 {
-	local f
+	local f most=1000000
 
 	need_injection
 	use "$SMALL"
@@ -167,7 +134,7 @@ under_swap()
 	tell p fill a 1 random
 	only_in pmem_tier pmemswap
 	for f in failslab fail_page_alloc; do
-		push $FAULT/$f/times -1
+		push $FAULT/$f/times $most
 		push $FAULT/$f/probability 10
 	done
 	for f in 1 2 3; do
@@ -179,6 +146,9 @@ under_swap()
 		tell p fill a $((f + 1)) random
 	done
 	tell p verify a
+	for f in failslab fail_page_alloc; do
+		num "$f/times" "$(<$FAULT/$f/times)" -lt $most
+	done
 }
 
 # Somebody else has hooked what we want to hook: all is as without, and comes when that is gone
@@ -187,10 +157,7 @@ taken()
 {
 	local map
 
-	modinfo pmem_tier_try >/dev/null || skip "needs the modules in selftests/modules"
-	modprobe pmem_tier claim="$SMALL"
-	load pmem_tier_try "prototype=$1" hook=1
-	grep -qx 'try: on.*' "$TIER/features" || skip "$(grep ^try "$TIER/features")"
+	in_the_way "$1"
 	log_mark
 	modprobe pmemswap
 	log_has 'map_in is off: .*hook'
@@ -200,10 +167,7 @@ taken()
 	same "turning it on" "$(writing "$map" all)" EOPNOTSUPP
 	same "map_faults" "$(<"$map")" off
 	swap_on "$DEV"
-	puppet p
-	tell p map a 8M nohuge
-	tell p fill a 1 random
-	paged_out p a 1800
+	puppet_out p 8M 1800
 	tell p verify a
 	num "pages copied" "$(stat_of "$DEV" copied_in_pages)" -gt 0
 	same "pages lent" "$(stat_of "$DEV" lent_pages)" 0
@@ -213,10 +177,7 @@ taken()
 	idle "$SMALL"
 	same "turning it on" "$(writing "$map" all)" 0
 	swap_on "$DEV"
-	puppet p
-	tell p map a 8M nohuge
-	tell p fill a 1 random
-	paged_out p a 1800
+	puppet_out p 8M 1800
 	tell p verify a
 	num "pages lent" "$(stat_of "$DEV" lent_pages)" -gt 0
 	_write "$map" off
@@ -224,10 +185,7 @@ taken()
 
 taken_cache()
 {
-	modinfo pmem_tier_try >/dev/null || skip "needs the modules in selftests/modules"
-	modprobe pmem_tier claim="$SMALL"
-	load pmem_tier_try "prototype=$1" hook=1
-	grep -qx 'try: on.*' "$TIER/features" || skip "$(grep ^try "$TIER/features")"
+	in_the_way "$1"
 	modprobe pmem_cachex
 	same "enabled" "$(</sys/kernel/pmem_cachex/enabled)" 0
 	grep -q '^cachex: off: .*hook' "$TIER/features" || fail "$(<"$TIER/features")"
@@ -247,10 +205,7 @@ vanishes()
 	[[ -e $nfit ]] || skip "needs an NVDIMM of ACPI NFIT"
 	use "$SMALL"
 	swap_on "$DEV"
-	puppet p
-	tell p map a 8M nohuge
-	tell p fill a 1 random
-	paged_out p a 1800
+	puppet_out p 8M 1800
 	log_mark
 	at_exit _nfit_again "${nfit##*/}"
 	echo "${nfit##*/}" >/sys/bus/acpi/drivers/nfit/unbind &
@@ -277,11 +232,13 @@ case_ "claiming and giving back, memmap=pmem" claims pmem
 case_ "files that do something" files
 case_ "swap while allocations fail at random" under_swap
 case_ "loading, with each allocation failing in turn" loads
+case_ "loading pmemswap" loads_pmemswap
+case_ "loading pmem_cachex" loads_cachex
 case_ "do_swap_page() is hooked already" taken 'unsigned int do_swap_page(struct vm_fault *)'
 case_ "zswap_store() is hooked already" taken 'bool zswap_store(struct folio *)'
 case_ "swapoff's function is hooked already" taken 'void disable_swap_slots_cache_lock(void)'
 case_ "long-term pins are hooked already" taken 'int migrate_device_coherent_folio(struct folio *)'
-case_ "eviction is hooked already" taken_cache 'void __filemap_remove_folio(struct folio *, void *)'
+case_ "eviction is hooked already" taken_cache "$EVICTION"
 case_ "long-term pins are hooked already, page cache" taken_cache 'int migrate_device_coherent_folio(struct folio *)'
 case_ "the namespace vanishes under swap" vanishes
 cases_done

@@ -404,6 +404,15 @@ paged_out()
 	fail "only $REPLY of $3 pages are out"
 }
 
+# puppet_out NAME SIZE COUNT: a puppet that has filled region a; so many of its small pages are out
+puppet_out()
+{
+	puppet "$1"
+	tell "$1" map a "$2" nohuge
+	tell "$1" fill a 1 random
+	paged_out "$1" a "$3"
+}
+
 # puppet_end NAME: it must end well, too
 puppet_end()
 {

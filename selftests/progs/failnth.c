@@ -7,12 +7,14 @@
 /**
  * DOC: commands
  *
- * failnth load MODULE.ko [PARAMETERS]	load a module; undone by unloading it
- * failnth write FILE VALUE [FILE VALUE]	write a value; undone by writing the other
- * failnth open FILE			open it, and read a page
+ * failnth [-k FILE] COMMAND: what is in FILE must be the same before and after each failure
+ *
+ * failnth load MODULE.ko [PARAMETERS]		load a module; undone by unloading it
+ * failnth write FILE VALUE [FILE VALUE]...	write a value; undone by writing the others
  *
  * Each time it must either fail with ENOMEM (or ENOSPC, EAGAIN), or work; what worked is undone
- * first. Prints "FAILED WORKED": how often it failed and how often it didn't mind.
+ * first. Prints "FAILED WORKED": how often it failed and how often it didn't mind. If there was no
+ * allocation that could fail, nothing was tried: that is an error.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -23,7 +25,7 @@
 #define MOST	3000
 
 static int argc_op;
-static char **argv_op;
+static char **argv_op;	/* ends with NULL */
 static char module[64];
 
 static void set_nth(unsigned int n)
@@ -49,52 +51,58 @@ static unsigned int get_nth(int fd)
 
 /* Everything that user space needs is there before the operation. */
 static int fd_op = -1;
-static char *page;
 
 static void prepare(void)
 {
-	const char *flags = argv_op[0];
-
-	if (!strcmp(flags, "open"))
-		return;
-	fd_op = open(argv_op[1], !strcmp(flags, "load") ? O_RDONLY : O_WRONLY);
+	fd_op = open(argv_op[1], !strcmp(argv_op[0], "load") ? O_RDONLY : O_WRONLY);
 	if (fd_op < 0)
 		die("%s", argv_op[1]);
 }
 
 static void finish(void)
 {
-	if (fd_op >= 0)
-		close(fd_op);
-	fd_op = -1;
+	close(fd_op);
 }
 
 static int operate(void)
 {
-	ssize_t ret;
-
 	if (!strcmp(argv_op[0], "load"))
 		return (int)syscall(SYS_finit_module, fd_op, argc_op > 2 ? argv_op[2] : "", 0);
-	if (!strcmp(argv_op[0], "write"))
-		return write(fd_op, argv_op[2], strlen(argv_op[2])) < 0 ? -1 : 0;
-	fd_op = open(argv_op[1], O_RDONLY | O_DIRECT);
-	if (fd_op < 0)
-		return -1;
-	ret = read(fd_op, page, PAGE);
-	return ret < 0 ? -1 : 0;
+	return write(fd_op, argv_op[2], strlen(argv_op[2])) < 0 ? -1 : 0;
+}
+
+static char *kept;
+
+/* What is in the file that failures leave alone */
+static void look(char *text, size_t size)
+{
+	ssize_t len;
+	int fd;
+
+	memset(text, 0, size);
+	if (!kept)
+		return;
+	fd = open(kept, O_RDONLY);
+	len = fd < 0 ? -1 : read(fd, text, size - 1);
+	if (len < 0)
+		die("%s", kept);
+	close(fd);
 }
 
 static void undo(void)
 {
+	char **other;
 	int fd;
 
 	if (!strcmp(argv_op[0], "load")) {
 		if (syscall(SYS_delete_module, module, O_NONBLOCK))
 			die("unloading %s", module);
-	} else if (!strcmp(argv_op[0], "write") && argc_op == 5) {
-		fd = open(argv_op[3], O_WRONLY);
-		if (fd < 0 || write(fd, argv_op[4], strlen(argv_op[4])) < 0)
-			die("%s <- %s", argv_op[3], argv_op[4]);
+		return;
+	}
+	for (other = argv_op + 3; other[0] && other[1]; other += 2) {
+		fd = open(other[0], O_WRONLY);
+		if (fd < 0 || write(fd, other[1], strlen(other[1])) < 0)
+			die("%s <- %s", other[0], other[1]);
 		close(fd);
 	}
 }
@@ -102,11 +110,17 @@ static void undo(void)
 int main(int argc, char **argv)
 {
 	unsigned int n, left, failed = 0, worked = 0;
+	char before[64], after[64];
 	int fd, ret, err;
 	char *dot;
 
-	if (argc < 3) {
-		fprintf(stderr, "usage: failnth load|write|open ...\n");
+	if (argc > 2 && !strcmp(argv[1], "-k")) {
+		kept = argv[2];
+		argc -= 2;
+		argv += 2;
+	}
+	if (argc < 3 || (strcmp(argv[1], "load") && (strcmp(argv[1], "write") || argc < 4))) {
+		fprintf(stderr, "usage: failnth [-k FILE] load MODULE.ko [PARAMETERS]|write FILE VALUE [FILE VALUE]...\n");
 		return EXIT_SETUP;
 	}
 	argc_op = argc - 1;
@@ -116,13 +130,11 @@ int main(int argc, char **argv)
 	dot = strchr(module, '.');
 	if (dot)
 		*dot = '\0';
-	if (posix_memalign((void **)&page, PAGE, PAGE))
-		die("memory");
-	memset(page, 0, PAGE);
 	fd = open("/proc/thread-self/fail-nth", O_RDONLY);
 	if (fd < 0)
 		die("fail-nth");
 	for (n = 1; n < MOST; n++) {
+		look(before, sizeof(before));
 		prepare();
 		set_nth(n);
 		ret = operate();
@@ -134,7 +146,7 @@ int main(int argc, char **argv)
 			undo();
 		if (left && !ret) {
 			printf("%u %u\n", failed, worked);
-			return EXIT_OK;
+			return failed + worked ? EXIT_OK : EXIT_WRONG_DATA;
 		}
 		if (left) {
 			printf("allocation %u: %s, and nothing failed\n", n, strerrorname_np(err));
@@ -147,6 +159,11 @@ int main(int argc, char **argv)
 		failed++;
 		if (err != ENOMEM && err != ENOSPC && err != EAGAIN) {
 			printf("allocation %u: %s\n", n, strerrorname_np(err));
+			return EXIT_WRONG_DATA;
+		}
+		look(after, sizeof(after));
+		if (strcmp(before, after)) {
+			printf("allocation %u: %s was %s, is %s\n", n, kept, before, after);
 			return EXIT_WRONG_DATA;
 		}
 	}
