@@ -45,11 +45,11 @@ qemu_command()
 	append+=" hung_task_panic=1 kfence.sample_interval=10 random.trust_cpu=on"
 
 	if [[ -n $opt_icount ]]; then
-		accel=tcg,thread=single cpu=${opt_cpu:-max,-erms,-fsrm} opt_cpus=1
+		accel=tcg,thread=single cpu=${opt_cpu:-$(tcg_cpu)} opt_cpus=1
 	elif [[ ${opt_accel:-kvm} == kvm ]] && kvm_works; then
 		accel=kvm cpu=${opt_cpu:-host}
 	else
-		accel=tcg,thread=multi cpu=${opt_cpu:-max,-erms,-fsrm}
+		accel=tcg,thread=multi cpu=${opt_cpu:-$(tcg_cpu)}
 		# Emulated CPUs are slow: what is a hang on a real one may be work here
 		append+=" watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120"
 		append+=" sysctl.kernel.hung_task_timeout_secs=240"

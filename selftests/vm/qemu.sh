@@ -26,6 +26,16 @@ find_qemu()
 		emulator=("$dir/usr/bin/qemu-system-x86_64" -L "$dir/usr/share/qemu" -L "$dir/usr/share/seabios")
 }
 
+# The CPU that QEMU emulates. Instructions that repeat a byte at a time are slow there, and each byte counts
+# as one: the kernel shall not take them for fast. (fsrs: not all versions have it)
+tcg_cpu()
+{
+	local cpu=max,-erms,-fsrm
+
+	! "${emulator[@]}" -cpu help | grep -qw fsrs || cpu+=,-fsrs
+	echo "$cpu"
+}
+
 # Installing from backports would change the machine: this goes to the cache. The libraries are
 # those of the QEMU that is installed. Without it things work, but for that race.
 get_qemu()
