@@ -60,7 +60,7 @@ static int claim(struct device *dev)
 		/* "all" also meets libnvdimm's empty seed namespaces. */
 		if (PTR_ERR(ndns) == -ENODEV && !tier_bind_requested(dev))
 			return -ENODEV;
-		pr_err("%s: refused: libnvdimm says it can't be used (claimed by a BTT, pfn or dax device, locked or too small): error %ld\n",
+		pr_err("%s: refused: libnvdimm says it can't be used (claimed by a BTT, pfn or dax device, locked, misaligned or too small): error %ld\n",
 		       dev_name(dev), PTR_ERR(ndns));
 		/* -ENXIO is what it says when another view has the namespace. */
 		return PTR_ERR(ndns) == -ENXIO ? -EBUSY : PTR_ERR(ndns);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# vm: --mem 1G --legacy-pmem 256M
+# vm: --mem 1G --legacy-pmem 256M --legacy-pmem 8M --legacy-pmem 17M
 # timeout: 900
 # The same on memmap=ss!nn memory: claim, swap, refuse, give back.
 
@@ -63,8 +63,27 @@ btt()
 	use "$BIG"
 }
 
+# refused MIB ERROR REGEX: the namespace of that size, and what the log says of it
+refused()
+{
+	local ns found=''
+
+	load_modules
+	for ns in $(ns_list); do
+		(( $(ns_bytes "$ns") == $1 << 20 )) || continue
+		found=$ns
+		log_mark
+		same "bind" "$(tier_bind "$ns")" "$2"
+		log_has "$ns: refused: $3"
+		is_free "$ns"
+	done
+	[[ -n $found ]] || fail "there is no namespace of $1 MiB"
+}
+
 case_ "claim, swap and release, memory map in DRAM" swap ram
 case_ "claim, swap and release, memory map in pmem" swap pmem
 case_ "a filesystem on it, and back" give_back
 case_ "a BTT on it is refused" btt
+case_ "a namespace that is too small" refused 8 EINVAL '8388608 bytes is too small'
+case_ "a namespace that doesn't end where it must" refused 17 EOPNOTSUPP "libnvdimm says it can't be used .*misaligned"
 cases_done
