@@ -5,7 +5,7 @@ BEGIN {
 	bad = "kernel BUG at|WARNING:|BUG:|Oops:|recursive locking|suspicious RCU|circular locking|" \
 	      "general protection|KASAN|UBSAN|KFENCE|KCSAN|blocked for more than|soft lockup|hard LOCKUP|" \
 	      "rcu.*stall|Bad page|sleeping function|unreferenced object|corruption|Call Trace:|" \
-	      "Kernel panic|invalid opcode|refcount_t:|list_(add|del) "
+	      "Kernel panic|invalid opcode|refcount_t:|list_(add|del) |(Bad|Unused) swap (file|offset) entry"
 }
 
 FNR == 1 { oom = 0 }
