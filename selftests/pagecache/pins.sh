@@ -132,6 +132,21 @@ module_gone()
 	rmmod pmem_tier
 }
 
+# ... and nobody can move them for one who wants to pin them for long
+pin_alone()
+{
+	modprobe rdma_rxe 2>/dev/null || skip 'this kernel has no rdma_rxe'
+	at_exit modprobe -r rdma_rxe
+	hold pipe 8 16
+	same "holder" "$HELD" held
+	rmmod pmem_cachex
+	REPLY=$("$PROGS/filehold" rdma "$FILE" 8 16 </dev/null) || :
+	[[ $REPLY != none ]] || skip 'no RDMA device'
+	same "long-term pin" "$REPLY" 'refused EBUSY'
+	same "cache_pages" "$(tier_stat "$BIG" cache_pages)" 16
+	let_go
+}
+
 # A page fails: a clean one comes back from the disk, a dirty one is lost, and who cares is told
 poisoned()
 {
@@ -252,4 +267,5 @@ case_ 'locked, ext4' locked ext4
 case_ 'locked, xfs' locked xfs
 case_ 'in a pipe' on ext4 piped
 case_ 'in a pipe while the module goes' on ext4 module_gone
+case_ 'long-term pin, the module is gone' on ext4 pin_alone
 cases_done
