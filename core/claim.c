@@ -12,6 +12,9 @@
 #include "compat.h"
 #include "core.h"
 
+/* When bad blocks are looked for again. */
+#define BADBLOCKS_RETRY	(HZ / 10)
+
 /* From the physical range to a tier that isn't published yet. */
 static int tier_set_up(struct tier_ns *ns)
 {
@@ -32,7 +35,9 @@ static int tier_set_up(struct tier_ns *ns)
 	if (err)
 		goto out_range;
 	tier_wipe_before_use(ns);
-	tier_header_open(ns);
+	err = tier_header_open(ns);
+	if (err)
+		goto out_range;
 	err = tier_sysfs_add(ns);
 	if (err)
 		goto out_header;
@@ -46,6 +51,22 @@ out_range:
 	if (ns->pool_ready)
 		tier_pool_destroy(ns);
 	return err;
+}
+
+/* The platform tells once: if there is no memory at that moment, there will be. */
+static int look_for_badblocks(struct tier_ns *ns)
+{
+	int err = tier_badblocks_apply(ns);
+
+	if (err)
+		schedule_delayed_work(&ns->badblocks_work, BADBLOCKS_RETRY);
+	return err;
+}
+
+static void badblocks_work(struct work_struct *work)
+{
+	look_for_badblocks(container_of(to_delayed_work(work), struct tier_ns,
+					badblocks_work));
 }
 
 static int claim(struct device *dev)
@@ -88,6 +109,7 @@ static int claim(struct device *dev)
 	if (!ns)
 		return -ENOMEM;
 	tier_ns_init_kobj(ns);
+	INIT_DELAYED_WORK(&ns->badblocks_work, badblocks_work);
 	ns->tier.name = dev_name(dev);
 	ns->tier.dev = dev;
 	ns->tier.nid = dev_to_node(dev);
@@ -133,6 +155,8 @@ static void tier_remove(struct device *dev)
 	tier_sysfs_del(ns);
 	tier_wipe_after_use(ns);
 	tier_header_close(ns);
+	/* Nobody notifies us while we have the device's lock. */
+	cancel_delayed_work_sync(&ns->badblocks_work);
 	tier_range_unmap(ns);
 	tier_pool_destroy(ns);
 	dev_set_drvdata(dev, NULL);
@@ -145,9 +169,9 @@ static void tier_notify(struct device *dev, enum nvdimm_event event)
 {
 	struct tier_ns *ns = dev_get_drvdata(dev);
 
-	if (event == NVDIMM_REVALIDATE_POISON && ns && tier_badblocks_apply(ns))
-		pr_err("%s: no memory to look for new bad blocks\n",
-		       ns->tier.name);
+	if (event == NVDIMM_REVALIDATE_POISON && ns && look_for_badblocks(ns))
+		pr_warn("%s: no memory to look for new bad blocks yet\n",
+			ns->tier.name);
 }
 
 struct nd_device_driver tier_nd_driver = {

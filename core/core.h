@@ -83,6 +83,8 @@ struct tier_counts {
  *	from mm without a lock (memory failure)
  * @hwpoison_left: there may be hwpoison entries for its pages in page tables
  * @header_bad: the page of the header failed: it isn't written any more
+ * @guard_bad: a page of the guard areas failed, that of the header or another
+ * @badblocks_work: looks for bad blocks once more when there was no memory for it
  * @reserve_pages: free pages that soft users leave alone
  * @metadata_bytes: DRAM that clients accounted
  * @kobj: the namespace's directory in sysfs
@@ -113,6 +115,8 @@ struct tier_ns {
 	bool pool_ready;
 	bool hwpoison_left;
 	bool header_bad;
+	bool guard_bad;
+	struct delayed_work badblocks_work;
 	unsigned long reserve_pages;
 	atomic_long_t metadata_bytes;
 	struct kobject kobj;
@@ -159,7 +163,7 @@ int tier_region_writable(struct device *region);
 
 /* header.c */
 int tier_header_check(struct tier_ns *ns);
-void tier_header_open(struct tier_ns *ns);
+int tier_header_open(struct tier_ns *ns);
 void tier_header_close(struct tier_ns *ns);
 
 /* range.c */

@@ -186,15 +186,29 @@ static void header_write(struct tier_ns *ns, u32 flags)
  * Clears the guard areas (a forced claim leaves no old superblock behind that
  * could come to life again) and writes the header.
  *
- * Context: process context.
+ * Context: process context, may sleep.
+ * Return: 0; -EIO when a guard area has failed since tier_header_check(); -ENOMEM.
  */
-void tier_header_open(struct tier_ns *ns)
+int tier_header_open(struct tier_ns *ns)
 {
+	int err;
+
+	/* Wiping takes its time. A page that failed may not be mapped any more. */
+	err = tier_badblocks_in(ns, 0, GUARD_BYTES) ?:
+	      tier_badblocks_in(ns, ns->size - GUARD_BYTES, GUARD_BYTES);
+	if (err < 0)
+		return err;
+	if (err || READ_ONCE(ns->guard_bad)) {
+		pr_err("%s: refused: the first or last %lu KiB have failed meanwhile\n",
+		       ns->tier.name, GUARD_BYTES >> 10);
+		return -EIO;
+	}
 	memset(guard_addr(ns, 0), 0, GUARD_BYTES);
 	memset(guard_addr(ns, ns->size - GUARD_BYTES), 0, GUARD_BYTES);
 	arch_wb_cache_pmem(guard_addr(ns, 0), GUARD_BYTES);
 	arch_wb_cache_pmem(guard_addr(ns, ns->size - GUARD_BYTES), GUARD_BYTES);
 	header_write(ns, HEADER_IN_USE | HEADER_HAS_DATA);
+	return 0;
 }
 
 /**

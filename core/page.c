@@ -95,6 +95,9 @@ static int tier_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 
 	tier_pool_mark_bad(ns, PFN_PHYS(pfn) - ns->phys,
 			   (u64)nr_pages << PAGE_SHIFT);
+	/* Before that nothing is lent. Pairs with tier_set_up(). */
+	if (!smp_load_acquire(&ns->pool_ready))
+		return 0;
 	for (i = 0; i < nr_pages; i++) {
 		unsigned long index = pfn + i - ns->tier.first_pfn;
 

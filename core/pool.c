@@ -160,20 +160,22 @@ bool tier_pool_idle(struct tier_ns *ns)
  * @offset: where the bad range begins, in bytes from the start of the namespace
  * @bytes: how long it is
  *
- * What lies outside the pool (guard areas, memory map) is ignored.
+ * What lies outside the pool is ignored, but that a guard area is bad is noted.
  *
  * Context: process context.
  */
 void tier_pool_mark_bad(struct tier_ns *ns, u64 offset, u64 bytes)
 {
-	u64 pool = PFN_PHYS(ns->tier.first_pfn) - ns->phys;
-	u64 index, end;
+	u64 pool, index, end;
 
 	if (offset < PAGE_SIZE)
 		WRITE_ONCE(ns->header_bad, true);
-	/* Pairs with tier_set_up(). */
+	if (offset < GUARD_BYTES || offset + bytes > ns->size - GUARD_BYTES)
+		WRITE_ONCE(ns->guard_bad, true);
+	/* Where the pool begins isn't known before. Pairs with tier_set_up(). */
 	if (!smp_load_acquire(&ns->pool_ready))
 		return;
+	pool = PFN_PHYS(ns->tier.first_pfn) - ns->phys;
 	if (offset + bytes <= pool)
 		return;
 	end = min_t(u64, DIV_ROUND_UP_ULL(offset + bytes - pool, PAGE_SIZE),

@@ -40,10 +40,14 @@ static unsigned long altmap_pages(const struct tier_ns *ns)
 	return align + whole_sections(ns) * (SECTION_MEMMAP_BYTES >> PAGE_SHIFT);
 }
 
-static enum memmap_policy choose_memmap(struct tier_ns *ns)
+/* Sets memmap. */
+static int choose_memmap(struct tier_ns *ns)
 {
 	enum memmap_policy policy = tier_param_memmap();
 	u64 bytes = (ns->size >> PAGE_SHIFT) * sizeof(struct page);
+	int bad;
+
+	ns->memmap = MEMMAP_RAM;
 
 	if (policy == MEMMAP_AUTO) {
 		u64 dram = (u64)si_mem_available() << PAGE_SHIFT;
@@ -52,19 +56,22 @@ static enum memmap_policy choose_memmap(struct tier_ns *ns)
 			 MEMMAP_PMEM : MEMMAP_RAM;
 	}
 	if (policy == MEMMAP_RAM)
-		return policy;
+		return 0;
 	if (!whole_sections(ns)) {
 		pr_info("%s: memory map goes to DRAM: the namespace holds no whole memory section of %lu MiB\n",
 			ns->tier.name, SECTION_BYTES >> 20);
-		return MEMMAP_RAM;
+		return 0;
 	}
-	if (tier_badblocks_in(ns, GUARD_BYTES,
-			      (u64)altmap_pages(ns) << PAGE_SHIFT)) {
+	bad = tier_badblocks_in(ns, GUARD_BYTES,
+				(u64)altmap_pages(ns) << PAGE_SHIFT);
+	if (bad < 0)
+		return bad;
+	if (bad)
 		pr_warn("%s: memory map goes to DRAM: there are bad blocks where it would lie in pmem\n",
 			ns->tier.name);
-		return MEMMAP_RAM;
-	}
-	return MEMMAP_PMEM;
+	else
+		ns->memmap = MEMMAP_PMEM;
+	return 0;
 }
 
 static bool range_usable(const struct tier_ns *ns)
@@ -95,8 +102,8 @@ static bool range_usable(const struct tier_ns *ns)
  * refcount of 0. Sets where the pool begins and ends, and its address.
  *
  * Context: process context, may sleep.
- * Return: 0; -EINVAL when the range can't be used; -EBUSY when it is taken; or
- * what memremap_pages() says.
+ * Return: 0; -EINVAL when the range can't be used; -EBUSY when it is taken;
+ * -ENOMEM; or what memremap_pages() says.
  */
 int tier_range_map(struct tier_ns *ns)
 {
@@ -104,6 +111,7 @@ int tier_range_map(struct tier_ns *ns)
 	unsigned long nr_pages = ns->size >> PAGE_SHIFT;
 	unsigned long altmap = 0;
 	void *addr;
+	int err;
 
 	if (!range_usable(ns))
 		return -EINVAL;
@@ -112,7 +120,9 @@ int tier_range_map(struct tier_ns *ns)
 		return -EBUSY;
 	}
 
-	ns->memmap = choose_memmap(ns);
+	err = choose_memmap(ns);
+	if (err)
+		goto out;
 	pgmap->type = MEMORY_DEVICE_COHERENT;
 	pgmap->ops = &tier_pagemap_ops;
 	pgmap->owner = ns;
@@ -135,11 +145,8 @@ int tier_range_map(struct tier_ns *ns)
 
 	addr = memremap_pages(pgmap, ns->tier.nid);
 	if (IS_ERR(addr)) {
-		release_mem_region(ns->phys, ns->size);
-		pr_err("%s: can't make struct pages for %zu MiB (memmap=%s): error %ld\n",
-		       ns->tier.name, ns->size >> 20,
-		       tier_memmap_name(ns->memmap), PTR_ERR(addr));
-		return PTR_ERR(addr);
+		err = PTR_ERR(addr);
+		goto out;
 	}
 
 	ns->memmap_bytes = nr_pages * sizeof(struct page);
@@ -149,6 +156,12 @@ int tier_range_map(struct tier_ns *ns)
 	ns->tier.nr_pages = nr_pages - 2 * GUARD_PAGES - altmap;
 	ns->tier.addr = addr + ((GUARD_PAGES + altmap) << PAGE_SHIFT);
 	return 0;
+
+out:
+	release_mem_region(ns->phys, ns->size);
+	pr_err("%s: can't make struct pages for %zu MiB (memmap=%s): error %d\n",
+	       ns->tier.name, ns->size >> 20, tier_memmap_name(ns->memmap), err);
+	return err;
 }
 
 /**

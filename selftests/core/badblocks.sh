@@ -286,6 +286,53 @@ in_metadata()
 	is_free "$BIG"
 }
 
+# ... and while the namespace is in use, which goes on; the next claim is refused
+guard_fails()
+{
+	local ns dev
+
+	modprobe -q hwpoison-inject || skip "needs the module hwpoison-inject"
+	at_exit forget
+	load_modules claim=all memmap=ram
+	poison "$SMALL" 0
+	poison "$BIG" 5
+	poison "$BIG" $(( $(ns_pages "$BIG") - 1 ))
+	# mm isn't told by mce-inject
+	echo $(( $(ns_phys "$SMALL") / 4096 + 7 )) >/sys/kernel/debug/hwpoison/corrupt-pfn
+	for ns in "$SMALL" "$BIG"; do
+		dev=$(dev_of "$ns")
+		"$PROGS/blkdata" write "/dev/$dev" 0 1000 7
+		"$PROGS/blkdata" verify "/dev/$dev" 0 1000 7
+		same "bad_pages of $ns" "$(tier_stat "$ns" bad_pages)" 0
+		same "unbind" "$(tier_unbind "$ns")" 0
+		log_mark
+		same "bind" "$(tier_bind "$ns")" EIO
+		log_has "$ns: refused: can't read the first or last 256 KiB"
+		is_free "$ns"
+	done
+}
+
+# More than libnvdimm can tell of at a time (512)
+many()
+{
+	local n=600 i first total
+
+	at_exit forget
+	first=$(( $(ns_phys "$SMALL") + 200 * 4096 ))
+	for (( i = 0; i < n; i++ )); do
+		report_error $(( first + i * 65536 ))
+	done
+	use "$SMALL" memmap=ram
+	loop_until 60 is_bad $n
+	total=$(tier_stat "$SMALL" total_pages)
+	same "pages that fit" "$("$PROGS/blkdata" fill "/dev/$DEV" 0 "$total" 7)" "$((total - n)) ENOSPC"
+	balanced "$SMALL"
+	empty "$DEV"
+	same "unbind" "$(tier_unbind "$SMALL")" 0
+	same "bind" "$(tier_bind "$SMALL")" 0
+	same "bad_pages after bind" "$(bad_pages)" $n
+}
+
 # The other way in: mm's own memory_failure(), as for an error found while the kernel reads
 by_memory_failure()
 {
@@ -315,5 +362,7 @@ case_ "compressed slots whose page goes bad" goes_bad_packed
 case_ "a bad page that is freed doesn't come back" freed_while_bad
 case_ "bad pages under swap" under_swap
 case_ "bad blocks in the guard areas and where the memory map goes" in_metadata
+case_ "bad blocks in the guard areas of a namespace that is in use" guard_fails
+case_ "more bad blocks than libnvdimm tells of at a time" many
 case_ "memory_failure() marks pages, too" by_memory_failure
 cases_done
