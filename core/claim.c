@@ -118,6 +118,7 @@ static int claim(struct device *dev)
 	ns->ndns = ndns;
 	ns->phys = nsio->res.start;
 	ns->size = resource_size(&nsio->res);
+	ns->wipe = tier_param_wipe();
 
 	err = tier_set_up(ns);
 	if (err) {

@@ -188,6 +188,7 @@ void tier_wipe_destroy(struct tier_ns *ns);
 unsigned long tier_wipe_bytes(const struct tier_ns *ns);
 void tier_wipe_later(struct tier_ns *ns, unsigned long index);
 long tier_wipe_take(struct tier_ns *ns);
+int tier_wipe_memmap(struct tier_ns *ns, u64 bytes);
 void tier_wipe_before_use(struct tier_ns *ns);
 void tier_wipe_after_use(struct tier_ns *ns);
 

@@ -47,9 +47,14 @@ static u32 header_crc(const struct tier_header *h)
 	return crc32_le(~0, (const u8 *)h, offsetof(struct tier_header, crc));
 }
 
+static bool header_ours(const struct tier_header *h)
+{
+	return !memcmp(h->magic, HEADER_MAGIC, sizeof(h->magic));
+}
+
 static bool header_valid(const struct tier_header *h)
 {
-	return !memcmp(h->magic, HEADER_MAGIC, sizeof(h->magic)) &&
+	return header_ours(h) &&
 	       le32_to_cpu(h->version) == HEADER_VERSION &&
 	       le32_to_cpu(h->crc) == header_crc(h);
 }
@@ -142,6 +147,11 @@ int tier_header_check(struct tier_ns *ns)
 				ns->tier.name, &ns->tier.uuid);
 	} else {
 		uuid_gen(&ns->tier.uuid);
+		/* Torn by a power cut, or of another version: it may have said so. */
+		ns->has_data = header_ours(h);
+		if (ns->has_data)
+			pr_warn("%s: its header can't be relied on (damaged, or of another version): taken for a pool that was not released, now %pUb\n",
+				ns->tier.name, &ns->tier.uuid);
 	}
 out:
 	kvfree(tail);
@@ -184,13 +194,15 @@ static void header_write(struct tier_ns *ns, u32 flags)
  * @ns: the tier, mapped
  *
  * Clears the guard areas (a forced claim leaves no old superblock behind that
- * could come to life again) and writes the header.
+ * could come to life again) and writes the header. Not a word of the one that is there is
+ * cleared before: where the power fails in between, what it says of the pool has to be known.
  *
  * Context: process context, may sleep.
  * Return: 0; -EIO when a guard area has failed since tier_header_check(); -ENOMEM.
  */
 int tier_header_open(struct tier_ns *ns)
 {
+	struct tier_header *h = guard_addr(ns, 0);
 	int err;
 
 	/* Wiping takes its time. A page that failed may not be mapped any more. */
@@ -203,9 +215,10 @@ int tier_header_open(struct tier_ns *ns)
 		       ns->tier.name, GUARD_BYTES >> 10);
 		return -EIO;
 	}
-	memset(guard_addr(ns, 0), 0, GUARD_BYTES);
+	memset(h->padding, 0, sizeof(h->padding));
+	memset(h + 1, 0, GUARD_BYTES - sizeof(*h));
 	memset(guard_addr(ns, ns->size - GUARD_BYTES), 0, GUARD_BYTES);
-	arch_wb_cache_pmem(guard_addr(ns, 0), GUARD_BYTES);
+	arch_wb_cache_pmem(h, GUARD_BYTES);
 	arch_wb_cache_pmem(guard_addr(ns, ns->size - GUARD_BYTES), GUARD_BYTES);
 	header_write(ns, HEADER_IN_USE | HEADER_HAS_DATA);
 	return 0;

@@ -137,6 +137,9 @@ int tier_range_map(struct tier_ns *ns)
 		};
 
 		altmap = altmap_pages(ns);
+		err = tier_wipe_memmap(ns, (u64)altmap << PAGE_SHIFT);
+		if (err)
+			goto out;
 		map.free = altmap;
 		/* It has a const member, so it can't be assigned. */
 		memcpy(&pgmap->altmap, &map, sizeof(map));

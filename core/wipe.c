@@ -17,11 +17,14 @@
  * - WIPE_NONE: nothing is.
  *
  * The header says that there may be something from before the first page is handed out
- * until all is wiped. So what a crash (or WIPE_NONE) left is wiped before the pool is used again.
+ * until all is wiped. So what a crash (or WIPE_NONE) left is wiped before the pool is used again,
+ * and where the pool was then and the memory map is to be now: that doesn't fill all of its place.
  *
  * A page with a media error can't be written, perhaps isn't even mapped: it is left alone.
  */
 
+#include <linux/io.h>
+#include <linux/libnvdimm.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/vmalloc.h>
@@ -66,7 +69,7 @@ static void wipe_freed(struct work_struct *work)
 
 /**
  * tier_wipe_init() - set up wiping
- * @ns: the tier, with nr_pages and nid set
+ * @ns: the tier, with wipe, nr_pages and nid set
  *
  * Context: process context, may sleep.
  * Return: 0 or -ENOMEM.
@@ -74,7 +77,6 @@ static void wipe_freed(struct work_struct *work)
 int tier_wipe_init(struct tier_ns *ns)
 {
 	INIT_WORK(&ns->wipe_work, wipe_freed);
-	ns->wipe = tier_param_wipe();
 	ns->tier.wipe_free = ns->wipe == WIPE_FREE;
 	ns->handed_out = vzalloc_node(bitmap_bytes(nr_chunks(ns)),
 				      ns->tier.nid);
@@ -162,6 +164,40 @@ static void wipe_pages(struct tier_ns *ns, unsigned long first,
 	cond_resched();
 }
 
+/* Is there something from an earlier use, and is it to go? */
+static bool must_wipe(const struct tier_ns *ns)
+{
+	return ns->has_data && ns->wipe != WIPE_NONE;
+}
+
+/**
+ * tier_wipe_memmap() - wipe what an earlier use left where the memory map will lie
+ * @ns: the tier, with phys and wipe set, and has_data; it has no struct pages yet
+ * @bytes: what lies between the head guard and the pool, without a known media error
+ *
+ * Context: process context, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int tier_wipe_memmap(struct tier_ns *ns, u64 bytes)
+{
+	void *addr;
+	u64 at, n;
+
+	if (!must_wipe(ns))
+		return 0;
+	addr = memremap(ns->phys + GUARD_BYTES, bytes, MEMREMAP_WB);
+	if (!addr)
+		return -ENOMEM;
+	for (at = 0; at < bytes; at += n) {
+		n = min_t(u64, bytes - at, PAGE_SIZE << WIPE_CHUNK_SHIFT);
+		memset(addr + at, 0, n);
+		arch_wb_cache_pmem(addr + at, n);
+		cond_resched();
+	}
+	memunmap(addr);
+	return 0;
+}
+
 /**
  * tier_wipe_before_use() - wipe what an earlier use left, if there may be something
  * @ns: the tier, its pool set up and not in use
@@ -172,7 +208,7 @@ void tier_wipe_before_use(struct tier_ns *ns)
 {
 	unsigned long at;
 
-	if (!ns->has_data || ns->wipe == WIPE_NONE)
+	if (!must_wipe(ns))
 		return;
 	pr_info("%s: wiping what an earlier use left in %lu pages\n",
 		ns->tier.name, ns->tier.nr_pages);

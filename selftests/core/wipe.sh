@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# vm: --mem 768M --nvdimm 128M --disk 600M
+# vm: --mem 768M --nvdimm 128M --nvdimm 256M --disk 600M
 # timeout: 600
 # What swap and page cache leave on the media is gone when the namespace is given back, and never shown.
 #
@@ -10,8 +10,9 @@
 # shellcheck disable=SC2317 # cases_done calls them
 . "$(dirname "$0")/../lib/cachex.sh"
 
-need_namespaces 1
-NS=$BIG
+need_namespaces 2
+# Where the memory map is in DRAM; $BIG has room for one
+NS=$SMALL
 SEED=1337
 
 # zero_all: nothing is in the namespace, not even our header
@@ -46,8 +47,8 @@ flags()
 	raw_off "$NS" >&2
 }
 
-# claim POLICY: as "use", the memory map in DRAM
-claim() { use "$NS" memmap=ram wipe="$1"; }
+# claim POLICY [WHERE]: as "use", the memory map in DRAM, or in pmem
+claim() { use "$NS" memmap="${2:-ram}" wipe="$1"; }
 secret() { "$PROGS/blkdata" write "/dev/$DEV" 1 5000 $SEED; }
 release() { unload pmemswap pmem_cachex pmem_tier; }
 
@@ -102,6 +103,78 @@ on_release()
 	release
 	all_zeros
 	same "flags in the header" "$(flags)" 0
+}
+
+# fill: each page of the pool
+fill()
+{
+	local total
+
+	total=$(tier_stat "$NS" total_pages)
+	same "pages that fit" "$("$PROGS/blkdata" fill "/dev/$DEV" 0 "$total" $SEED)" "$total 0"
+}
+
+# The memory map is in pmem, where there may have been data before; and there may be later
+other_layout()
+{
+	NS=$BIG
+	zero_all
+	claim none
+	fill
+	release
+	num "pages found" "$(found)" -ge 65000
+	claim release pmem
+	same "memmap" "$(tier_stat "$NS" memmap)" pmem
+	release
+	same "pages found" "$(found)" 0
+	claim release pmem
+	fill
+	release
+	same "pages found" "$(found)" 0
+	same "flags in the header" "$(flags)" 0
+	claim release
+	fill
+	release
+	all_zeros
+}
+
+# damage OFFSET: one byte of the header
+damage()
+{
+	local byte
+
+	raw_on "$NS"
+	dd if="$RAW" of=/tmp/header bs=4096 count=1 status=none
+	byte=$(od -A n -t u1 -j "$1" -N 1 /tmp/header)
+	printf '%b' "\\x$(printf '%02x' $((byte ^ 1)))" |
+		dd of=/tmp/header bs=1 seek="$1" conv=notrunc status=none
+	dd if=/tmp/header of="$RAW" bs=4096 count=1 oflag=direct status=none
+	raw_off "$NS"
+}
+
+# Flags without their checksum, as a power cut may leave them, and a checksum that is wrong
+damaged_header()
+{
+	local offset
+
+	for offset in 36 4092; do
+		zero_all
+		claim none
+		secret
+		release
+		damage "$offset"
+		log_mark
+		claim release
+		log_has "$NS: its header can't be relied on"
+		log_has "$NS: wiping what an earlier use left"
+		release
+		all_zeros
+		same "flags in the header" "$(flags)" 0
+		log_mark
+		claim release
+		! log_has 'relied on|wiping' >/dev/null || fail 'the header is still damaged'
+		release
+	done
 }
 
 # by unbind, and what a process changed in lent pages
@@ -231,6 +304,8 @@ case_ "wiped on release by default" by_default
 case_ "wipe=none leaves what was there" none
 case_ "what none left is wiped by the next claim" left_by_none
 case_ "swap: all that was ever written is gone on release" on_release
+case_ "swap: wherever the memory map is, or was" other_layout
+case_ "a header that is damaged may have said that there is something" damaged_header
 case_ "swap: and what was written to lent pages" lent
 case_ "swap: wipe=free" on_free
 case_ "page cache: wipe=none leaves what was there" cache_none
