@@ -76,6 +76,8 @@ struct tier_counts {
  * @has_data: somebody's data may be in the pool, not wiped; for the header
  * @handed_out: a bit for each chunk of pages, set once one of them was taken
  * @freed: WIPE_FREE: a bit for each page, set while it waits for being wiped
+ * @nr_freed: how many of them there are, or more for a moment
+ * @freed_from: behind the one that was taken last: a hint
  * @wipe_work: wipes those
  * @cursor: per CPU, where the next search for a free page begins
  * @counts: pages in use
@@ -109,6 +111,8 @@ struct tier_ns {
 	bool has_data;
 	unsigned long *handed_out;
 	unsigned long *freed;
+	atomic_long_t nr_freed;
+	unsigned long freed_from;
 	struct work_struct wipe_work;
 	unsigned long __percpu *cursor;
 	struct tier_counts __percpu *counts;

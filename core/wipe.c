@@ -50,14 +50,29 @@ static void wipe_page(struct tier_ns *ns, unsigned long index)
 				  page_address(ZERO_PAGE(0)));
 }
 
+static unsigned long next_freed(struct tier_ns *ns, unsigned long from,
+				unsigned long end)
+{
+	/* A hint: take_freed() decides. */
+	return data_race(find_next_bit(ns->freed, end, from));
+}
+
+static bool take_freed(struct tier_ns *ns, unsigned long index)
+{
+	if (!test_and_clear_bit(index, ns->freed))
+		return false;
+	atomic_long_dec(&ns->nr_freed);
+	return true;
+}
+
 static void wipe_freed(struct work_struct *work)
 {
 	struct tier_ns *ns = container_of(work, struct tier_ns, wipe_work);
-	unsigned long index;
+	unsigned long index, end = ns->tier.nr_pages;
 
-	for_each_set_bit(index, ns->freed, ns->tier.nr_pages) {
+	for (index = 0; (index = next_freed(ns, index, end)) < end; index++) {
 		/* An allocation may be faster. */
-		if (!test_and_clear_bit(index, ns->freed))
+		if (!take_freed(ns, index))
 			continue;
 		wipe_page(ns, index);
 		/* Non-temporal stores before its next owner's. */
@@ -125,10 +140,28 @@ unsigned long tier_wipe_bytes(const struct tier_ns *ns)
  */
 void tier_wipe_later(struct tier_ns *ns, unsigned long index)
 {
+	/* Before the bit: who sees that there is none is right. */
+	atomic_long_inc(&ns->nr_freed);
 	/* What was done with the page comes before: pairs with test_and_clear_bit(). */
 	smp_mb__before_atomic();
 	set_bit(index, ns->freed);
 	queue_work(system_unbound_wq, &ns->wipe_work);
+}
+
+static long take_between(struct tier_ns *ns, unsigned long index,
+			 unsigned long end)
+{
+	for (; (index = next_freed(ns, index, end)) < end; index++) {
+		if (!take_freed(ns, index))
+			continue;
+		if (!pmem_tier_index_bad(&ns->tier, index)) {
+			WRITE_ONCE(ns->freed_from, index + 1);
+			wipe_page(ns, index);
+			return index;
+		}
+		freemap_put(&ns->free, index);
+	}
+	return -ENOSPC;
 }
 
 /**
@@ -140,18 +173,14 @@ void tier_wipe_later(struct tier_ns *ns, unsigned long index)
  */
 long tier_wipe_take(struct tier_ns *ns)
 {
-	unsigned long index;
+	unsigned long from = READ_ONCE(ns->freed_from);
+	long index;
 
-	for_each_set_bit(index, ns->freed, ns->tier.nr_pages) {
-		if (!test_and_clear_bit(index, ns->freed))
-			continue;
-		if (!pmem_tier_index_bad(&ns->tier, index)) {
-			wipe_page(ns, index);
-			return index;
-		}
-		freemap_put(&ns->free, index);
-	}
-	return -ENOSPC;
+	/* A full pool is asked for a page each time that something is to be swapped out. */
+	if (!atomic_long_read(&ns->nr_freed))
+		return -ENOSPC;
+	index = take_between(ns, from, ns->tier.nr_pages);
+	return index < 0 ? take_between(ns, 0, from) : index;
 }
 
 static void wipe_pages(struct tier_ns *ns, unsigned long first,
