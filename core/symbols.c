@@ -34,7 +34,15 @@ struct match {
 /* Address of kallsyms' search: kprobes still find unexported names. */
 static unsigned long find_kallsyms(void)
 {
-	struct kprobe kp = { .symbol_name = "kallsyms_on_each_match_symbol" };
+	/*
+	 * Not armed: only the address is wanted. And where ftrace is switched off, arming it and
+	 * taking it away would leave ftrace's records in disorder, which it finds when its last
+	 * user goes.
+	 */
+	struct kprobe kp = {
+		.symbol_name = "kallsyms_on_each_match_symbol",
+		.flags = KPROBE_FLAG_DISABLED,
+	};
 	char sym[KSYM_SYMBOL_LEN];
 	unsigned long addr, offset;
 	char *plus;

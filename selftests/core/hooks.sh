@@ -5,7 +5,7 @@
 # Functions of the kernel are called and hooked only if they are what they are taken for.
 
 # shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/../lib/ktap.sh"
+. "$(dirname "$0")/../lib/pmemswap.sh"
 
 FEATURES=/sys/kernel/pmem_tier/features
 TRACING=/sys/kernel/tracing
@@ -92,7 +92,7 @@ no_btf()
 hooked()
 {
 	mountpoint -q $TRACING || mount -t tracefs tracefs $TRACING
-	grep -q "^$1 " $TRACING/enabled_functions
+	grep -qE "^$1 " $TRACING/enabled_functions
 }
 
 # hook on|off TYPE: asks for the function of that type, looks whether it is hooked
@@ -135,7 +135,95 @@ not_traceable()
 	try "off: can't hook \"$f\": error -22" "$f" 1
 }
 
-ktap_plan 13
+ftrace_on() { echo "$1" >/proc/sys/kernel/ftrace_enabled; }
+
+# It is on, and nobody can switch it off
+is_kept()
+{
+	same "kernel.ftrace_enabled=0" "$(writing /proc/sys/kernel/ftrace_enabled 0)" EBUSY
+	same "kernel.ftrace_enabled" "$(</proc/sys/kernel/ftrace_enabled)" 1
+}
+
+ftrace_is_off()
+{
+	local f='unsigned int do_swap_page(struct vm_fault *)' off
+
+	need_btf
+	off="off: can't hook \"$f\": kernel.ftrace_enabled is 0: error -16"
+	at_exit ftrace_on 1
+	ftrace_on 0
+	log_mark
+	load pmem_tier_try "prototype=$f" hook=1
+	same "the feature" "$(<$FEATURES)" "try: $off"
+	same "the log" "$(log_since | grep ' is off: ')" "pmem_tier: try is $off"
+	ftrace_on 1
+	same "the feature" "$(<$FEATURES)" "try: $off"
+	! hooked do_swap_page || fail 'it is hooked'
+	ftrace_on 0
+	ftrace_on 1
+	unload pmem_tier_try
+	try on "$f" 1
+	same "kernel.ftrace_enabled=0, no hook is left" "$(writing /proc/sys/kernel/ftrace_enabled 0)" 0
+}
+
+# The same of a frontend: it copies, and what becomes possible later begins when it is asked for
+ftrace_was_off()
+{
+	local dev
+
+	need_btf
+	need_namespaces 1
+	at_exit ftrace_on 1
+	ftrace_on 0
+	load pmem_tier "claim=$BIG"
+	load pmemswap
+	grep -q '^map_in: off: .*kernel.ftrace_enabled is 0' $FEATURES || fail "$(<$FEATURES)"
+	dev=$(dev_of "$BIG")
+	same "map_faults" "$(stat_of "$dev" map_faults)" off
+	same "map_faults=all" "$(writing "/sys/block/$dev/pmemswap/map_faults" all)" EOPNOTSUPP
+	ftrace_on 1
+	! hooked '(do_swap_page|zswap_store)' || fail "$(<$TRACING/enabled_functions)"
+	same "map_faults" "$(stat_of "$dev" map_faults)" off
+	"$PROGS/blkdata" write "/dev/$dev" 1 1000 7
+	"$PROGS/blkdata" verify "/dev/$dev" 1 1000 7
+	same "map_faults=all, slots are in use" "$(writing "/sys/block/$dev/pmemswap/map_faults" all)" EBUSY
+	empty "$dev"
+	same "map_faults=all" "$(writing "/sys/block/$dev/pmemswap/map_faults" all)" 0
+	grep -q '^map_in: on' $FEATURES || fail "$(<$FEATURES)"
+	is_kept
+	unload pmemswap pmem_tier
+	same "kernel.ftrace_enabled=0, no hook is left" "$(writing /proc/sys/kernel/ftrace_enabled 0)" 0
+}
+
+# Whoever is first: either it is hooked and stays so, or the feature is off
+ftrace_goes_off_meanwhile()
+{
+	local f=disable_swap_slots_cache_lock i on=0
+
+	need_btf
+	at_exit ftrace_on 1
+	while :; do
+		writing /proc/sys/kernel/ftrace_enabled 0
+		writing /proc/sys/kernel/ftrace_enabled 1
+	done >/dev/null 2>&1 &
+	at_exit kill $!
+	for i in {1..20}; do
+		load pmem_tier_try "prototype=void $f(void)" hook=1
+		if [[ $(<$FEATURES) == 'try: on' ]]; then
+			hooked $f || fail "it isn't hooked"
+			is_kept
+			on=$((on + 1))
+		else
+			same "the feature" "$(<$FEATURES)" \
+				"try: off: can't hook \"void $f(void)\": kernel.ftrace_enabled is 0: error -16"
+			! hooked $f || fail "it is hooked"
+		fi
+		unload pmem_tier_try
+	done
+	echo "$on of $i times it was on"
+}
+
+ktap_plan 16
 t 'a function that there is not' no_such
 t 'what is no prototype' no_prototype
 t 'a name that several have' ambiguous
@@ -161,3 +249,6 @@ t 'a hook' hook on void
 t 'a hook that is removed and installed again' hook_again
 t 'a hook on a function of another type' hook_of_another_type
 t 'a function out of reach for ftrace' not_traceable
+t 'ftrace is off' ftrace_is_off
+t 'a frontend that is loaded while ftrace is off' ftrace_was_off
+t 'ftrace is switched off and on meanwhile' ftrace_goes_off_meanwhile
