@@ -341,23 +341,34 @@ unsigned int cx_long_pin(struct pmem_tier *tier, struct folio *folio)
 
 /*
  * What is written is lost: whoever has it mapped is killed when he looks at it, whoever syncs is
- * told. As me_pagecache_dirty() has it.
+ * told, for as long as it is dirty.
  */
-static bool lose(struct cx_tier *ct, struct folio *folio)
+static void lose(struct cx_tier *ct, struct folio *folio,
+		 struct address_space *mapping)
 {
-	struct address_space *mapping = folio_mapping(folio);
-
-	if (!mapping || !mapping->a_ops->error_remove_folio)
-		return false;
-	SetPageHWPoison(&folio->page);
 	if (folio_mapped(folio)) {
 		pmem_tier_leave_hwpoison(ct->tier);
 		static_call(cx_try_to_unmap)(folio, TTU_IGNORE_MLOCK |
-						    TTU_HWPOISON);
+						    TTU_SYNC | TTU_HWPOISON);
 	}
-	if (folio_mapped(folio))
-		return false;
 	mapping_set_error(mapping, -EIO);
+}
+
+/*
+ * Away with it though it is dirty, or somebody holds it. As memory_failure() does it for mm's own
+ * pages: some filesystems, and block devices, have no way to. There it stays, mapped by nobody,
+ * until it has been written and is let go of.
+ */
+static bool punch_out(struct cx_tier *ct, struct folio *folio)
+{
+	struct address_space *mapping = folio_mapping(folio);
+
+	if (!mapping)
+		return false;
+	if (folio_test_dirty(folio))
+		lose(ct, folio, mapping);
+	if (folio_mapped(folio) || !mapping->a_ops->error_remove_folio)
+		return false;
 	return !mapping->a_ops->error_remove_folio(mapping, folio);
 }
 
@@ -367,10 +378,11 @@ static bool lose(struct cx_tier *ct, struct folio *folio)
  * @index: the page; it is marked bad and won't be used again
  * @flags: of memory_failure()
  *
- * One that is clean goes, and comes back from the disk when somebody looks.
+ * One that is clean goes, and comes back from the disk when somebody looks. Who holds it, in a
+ * pipe, has it still.
  *
  * Context: process context, may sleep.
- * Return: true when nobody can come across it any more.
+ * Return: true when it is gone from the page cache.
  */
 bool cx_poisoned(struct pmem_tier *tier, unsigned long index, int flags)
 {
@@ -387,11 +399,11 @@ bool cx_poisoned(struct pmem_tier *tier, unsigned long index, int flags)
 	 */
 	gone = !folio_test_dirty(folio) && take_out(ct, folio, CX_FORCE);
 	/* It is dirty once it is unmapped, perhaps. */
-	if (!gone && folio_test_dirty(folio))
-		gone = lose(ct, folio);
-	/* Somebody holds it: at least nobody maps it again. Promotion looks after it. */
-	if (!gone)
+	if (!gone) {
+		/* If it stays, nobody maps it again, and promotion looks after it. */
 		SetPageHWPoison(&folio->page);
+		gone = punch_out(ct, folio);
+	}
 	folio_unlock(folio);
 	folio_put(folio);
 	return gone;

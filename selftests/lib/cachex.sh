@@ -55,6 +55,7 @@ fs_on()
 	ext4)	mkfs.ext4 -q -F "${@:2}" "$DISK" ;;
 	xfs)	mkfs.xfs -q -f "${@:2}" "$DISK" ;;
 	btrfs)	mkfs.btrfs -q -f "${@:2}" "$DISK" >/dev/null ;;
+	vfat)	mkfs.vfat "${@:2}" "$DISK" >/dev/null ;;
 	esac
 	mkdir -p "$MNT"
 	mount -t "$1" "$DISK" "$MNT"
@@ -71,6 +72,7 @@ fs_check()
 	ext4)	e2fsck -f -n "$DISK" ;;
 	xfs)	xfs_repair -n "$DISK" ;;
 	btrfs)	btrfs check --check-data-csum "$DISK" ;;
+	vfat)	fsck.vfat -n "$DISK" ;;
 	esac >/tmp/fsck.log 2>&1 || { cat /tmp/fsck.log; fail "$FS is damaged"; }
 }
 

@@ -147,21 +147,44 @@ pin_alone()
 	let_go
 }
 
-# A page fails: a clean one comes back from the disk, a dirty one is lost, and who cares is told
-poisoned()
+# mapped FS: a file that puppet a has mapped, with its pages in pmem. Sets FILE.
+mapped()
 {
-	local pid
-
-	fs_on "$1"
-	cachex "$(fs_number)"
+	FS=$1
+	if [[ $FS == bdev ]]; then
+		FILE=$DISK
+		cachex "bdev:$(majmin "$DISK")"
+	else
+		fs_on "$FS"
+		FILE=$MNT/map
+		cachex "$(fs_number)"
+	fi
 	puppet a
-	pid=$(puppet_pid a)
-	tell a mapfile a 1M "$MNT/map"
+	tell a mapfile a 1M "$FILE"
 	tell a fill a 1 random
 	sync
 	tell a pageout a
 	tell a verify a
 	num "pages in pmem" "$(cx stored_pages)" -ge 200
+}
+
+# Nobody has it any more, and the disk is intact
+unmapped()
+{
+	puppets_end
+	same "unbind" "$(tier_unbind "$BIG")" 0
+	[[ $FS == bdev ]] || fs_check
+}
+
+# poisoned FS
+# A page fails: a clean one comes back from the disk, a dirty one is lost, and who cares is told.
+# Block devices and vfat can't let go of a dirty one: it goes when it has been written.
+poisoned()
+{
+	local pid
+
+	mapped "$1"
+	pid=$(puppet_pid a)
 	tell a poison a 3 1
 	same "poison" "$REPLY" 0
 	tell a verify a
@@ -170,7 +193,7 @@ poisoned()
 	tell a poison a 5 1
 	tell a survey a
 	same "pages intact, unreadable, wrong" "$REPLY" '255 1 0'
-	fails 'Input/output error' sync "$MNT/map"
+	fails 'Input/output error' sync "$FILE"
 	loop_until 5 is 2 tier_stat "$BIG" bad_pages
 	# what is left in its page table names a page of the namespace, which smaps looks at
 	rmmod pmem_cachex
@@ -178,9 +201,52 @@ poisoned()
 	same "unbind" "$(tier_unbind "$BIG")" EBUSY
 	log_since | grep -q "in use: process $pid has failed pages" || fail "$(log_since)"
 	cat "/proc/$pid/smaps" >/dev/null
-	puppets_end
-	same "unbind" "$(tier_unbind "$BIG")" 0
-	fs_check
+	unmapped
+}
+
+# A clean page that is in a pipe fails: all others have it from the disk, where the filesystem can let go
+# of a page that somebody holds; or when he doesn't any more. It isn't used again.
+poisoned_in_pipe()
+{
+	mapped "$1"
+	hold pipe 8 16
+	same "holder" "$HELD" held
+	tell a poison a 8 1
+	if [[ $1 == @(bdev|vfat) ]]; then
+		same "poison" "$REPLY" ENXIO
+		tell a survey a
+		same "pages intact, unreadable, wrong" "$REPLY" '255 1 0'
+	else
+		same "poison" "$REPLY" 0
+		tell a verify a
+	fi
+	same "drop" "$(writing $CX/drop 1)" EBUSY
+	same "pages in pmem" "$(cx stored_pages)" 16
+	same "bad pages" "$(tier_stat "$BIG" bad_pages)" 0
+	let_go
+	loop_until 5 is 1 tier_stat "$BIG" bad_pages
+	tell a verify a
+	unmapped
+}
+
+# The same without pmem_cachex: it stays as it is until that is there again
+poisoned_alone()
+{
+	mapped "$1"
+	hold pipe 8 16
+	same "holder" "$HELD" held
+	rmmod pmem_cachex
+	same "cache_pages" "$(tier_stat "$BIG" cache_pages)" 16
+	tell a verify a
+	tell a poison a 8 1
+	same "poison" "$REPLY" ENXIO
+	tell a verify a
+	same "cache_pages" "$(tier_stat "$BIG" cache_pages)" 16
+	modprobe pmem_cachex
+	let_go
+	loop_until 5 is 1 tier_stat "$BIG" bad_pages
+	tell a verify a
+	unmapped
 }
 
 # Much of the disk, and all of its metadata, in pmem. First out of DRAM: what the journal keeps goes
@@ -257,6 +323,10 @@ metadata()
 case_ 'metadata of a mounted filesystem' metadata
 case_ 'a page fails, ext4' poisoned ext4
 case_ 'a page fails, xfs' poisoned xfs
+case_ 'a page fails, vfat' poisoned vfat
+case_ 'a page fails, block device' poisoned bdev
+for fs in ext4 xfs vfat bdev; do case_ "a page in a pipe fails, $fs" poisoned_in_pipe $fs; done
+case_ 'a page in a pipe fails, and the module is gone' poisoned_alone ext4
 case_ 'long-term pin: clean, ext4' on ext4 long_pin 0 64
 case_ 'long-term pin: dirty, ext4' on ext4 long_pin 0 64 dirty
 case_ 'long-term pin: being written back, ext4' on ext4 pin_after_write

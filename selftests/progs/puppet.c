@@ -11,7 +11,7 @@
  * end of file) the program exits; status 0 unless a reply was "fail".
  *
  *   map R SIZE [huge|nohuge]      anonymous private memory, aligned to 2 MiB
- *   mapfile R SIZE PATH           shared mapping of a file, made anew
+ *   mapfile R SIZE PATH           shared mapping of a file, made anew, or of a block device
  *   fill R SEED KIND [FIRST COUNT]  random, same, zero, almost, mixed
  *   verify R                      every byte, as filled; 0 where zapped or never filled
  *   survey R                      as verify; "ok INTACT UNREADABLE WRONG" pages
@@ -41,6 +41,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -134,8 +135,10 @@ static void do_map(struct region *r, uint64_t size, const char *how)
 static void do_mapfile(struct region *r, uint64_t size, const char *path)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	struct stat st;
 
-	if (fd < 0 || ftruncate(fd, (off_t)size)) {
+	if (fd < 0 || fstat(fd, &st) ||
+	    (!S_ISBLK(st.st_mode) && ftruncate(fd, (off_t)size))) {
 		reply_errno(-1, path);
 		return;
 	}
