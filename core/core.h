@@ -83,7 +83,9 @@ struct tier_counts {
  * @counts: pages in use
  * @pool_ready: @free and @counts may be used; set once, read by whoever comes
  *	from mm without a lock (memory failure)
- * @hwpoison_left: there may be hwpoison entries for its pages in page tables
+ * @hwpoison_left: there may be hwpoison entries for its pages in page tables:
+ *	it holds the module
+ * @hwpoison_work: looks whether they are gone, while there is no client
  * @header_bad: the page of the header failed: it isn't written any more
  * @guard_bad: a page of the guard areas failed, that of the header or another
  * @badblocks_work: looks for bad blocks once more when there was no memory for it
@@ -118,6 +120,7 @@ struct tier_ns {
 	struct tier_counts __percpu *counts;
 	bool pool_ready;
 	bool hwpoison_left;
+	struct delayed_work hwpoison_work;
 	bool header_bad;
 	bool guard_bad;
 	struct delayed_work badblocks_work;
@@ -212,6 +215,7 @@ bool tier_poisoned(struct tier_ns *ns, unsigned long index, int flags);
 void tier_long_pin_exit(void);
 
 /* hwpoison.c */
+int tier_hwpoison_find(struct tier_ns *ns);
 bool tier_hwpoison_left(struct tier_ns *ns);
 void tier_hwpoison_exit(void);
 

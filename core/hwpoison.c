@@ -11,10 +11,14 @@
  * the page but hold no reference to it: mm's pages of DRAM never go. Ours do, with the tier, and
  * who reads /proc/PID/smaps looks at the struct page. So, where such entries were left, a tier
  * stays until none is left, which takes a walk through all page tables: nobody counts them.
+ *
+ * Until then the tier holds a reference to the module. Unloading it couldn't but wait for those
+ * processes, and nothing could be asked of us meanwhile. tiers.c looks whether they are gone.
  */
 
 #include <linux/idr.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/pagewalk.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
@@ -43,7 +47,9 @@ static bool asked;
  */
 void pmem_tier_leave_hwpoison(struct pmem_tier *tier)
 {
-	WRITE_ONCE(to_tier_ns(tier)->hwpoison_left, true);
+	__module_get(THIS_MODULE);
+	if (xchg(&to_tier_ns(tier)->hwpoison_left, true))
+		module_put(THIS_MODULE);
 }
 EXPORT_SYMBOL_GPL(pmem_tier_leave_hwpoison);
 
@@ -134,6 +140,38 @@ static bool can_walk(void)
 }
 
 /**
+ * tier_hwpoison_find() - who has hwpoison entries for pages of a tier?
+ * @ns: the tier; nothing of it is lent, or will be
+ *
+ * When it is nobody, the tier lets go of the module.
+ *
+ * Context: process context, may sleep; under tier_lock.
+ * Return: the pid of a process, 0 when there is none, or -EOPNOTSUPP when this
+ * kernel can't tell.
+ */
+int tier_hwpoison_find(struct tier_ns *ns)
+{
+	struct mm_struct *mm;
+	bool some = false;
+	int nr = 1;
+
+	if (!READ_ONCE(ns->hwpoison_left))
+		return 0;
+	if (!can_walk())
+		return -EOPNOTSUPP;
+	while (!some && (mm = next_mm(&nr))) {
+		some = mm_has_some(ns, mm);
+		mmput(mm);
+	}
+	if (some)
+		return nr - 1;
+	/* It stays until our caller has returned, who waits for its own end when it is unloaded. */
+	WRITE_ONCE(ns->hwpoison_left, false);
+	module_put(THIS_MODULE);
+	return 0;
+}
+
+/**
  * tier_hwpoison_left() - does anybody have hwpoison entries for pages of a tier?
  * @ns: the tier; nothing of it is lent, or will be
  *
@@ -144,27 +182,15 @@ static bool can_walk(void)
  */
 bool tier_hwpoison_left(struct tier_ns *ns)
 {
-	struct mm_struct *mm;
-	bool some = false;
-	int nr = 1;
+	int pid = tier_hwpoison_find(ns);
 
-	if (!READ_ONCE(ns->hwpoison_left))
-		return false;
-	if (!can_walk()) {
+	if (pid < 0)
 		pr_info("%s: stays: a page failed that was mapped, and this kernel can't tell by whom\n",
 			ns->tier.name);
-		return true;
-	}
-	while (!some && (mm = next_mm(&nr))) {
-		some = mm_has_some(ns, mm);
-		mmput(mm);
-	}
-	if (some)
+	else if (pid)
 		pr_info("%s: in use: process %d has failed pages of it in its memory\n",
-			ns->tier.name, nr - 1);
-	else
-		WRITE_ONCE(ns->hwpoison_left, false);
-	return some;
+			ns->tier.name, pid);
+	return pid;
 }
 
 /**

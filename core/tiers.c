@@ -30,6 +30,10 @@ static atomic_t idle_seq = ATOMIC_INIT(0);
 /* How long unbind bears with somebody who only looks, such as udev after swapoff. */
 #define QUIESCE_PATIENCE	HZ
 
+/* How long until hwpoison entries are looked for again, and how many times what a look takes. */
+#define HWPOISON_PERIOD		HZ
+#define HWPOISON_RATIO		50
+
 static bool has_client(struct tier_ns *ns, struct pmem_tier_client *client)
 {
 	return ns->clients & BIT(client->user);
@@ -51,6 +55,34 @@ static void add_client(struct tier_ns *ns, struct pmem_tier_client *client)
 		rcu_assign_pointer(ns->soft, client);
 }
 
+/*
+ * Are the processes gone that keep a tier, and so the module, by hwpoison entries? While there are
+ * clients it makes no difference, they have the module, too; and pages that they lend may fail.
+ */
+static void look_for_hwpoison(struct tier_ns *ns)
+{
+	unsigned long begin = jiffies;
+
+	lockdep_assert_held(&tier_lock);
+	if (ns->clients || !READ_ONCE(ns->hwpoison_left))
+		return;
+	/* Those that the page cache left. */
+	if (!tier_pool_lent(ns) && tier_hwpoison_find(ns) <= 0)
+		return;
+	queue_delayed_work(system_unbound_wq, &ns->hwpoison_work,
+			   HWPOISON_PERIOD + HWPOISON_RATIO * (jiffies - begin));
+}
+
+static void hwpoison_work(struct work_struct *work)
+{
+	struct tier_ns *ns = container_of(to_delayed_work(work), struct tier_ns,
+					  hwpoison_work);
+
+	mutex_lock(&tier_lock);
+	look_for_hwpoison(ns);
+	mutex_unlock(&tier_lock);
+}
+
 static void remove_client(struct tier_ns *ns, struct pmem_tier_client *client)
 {
 	lockdep_assert_held(&tier_lock);
@@ -62,6 +94,7 @@ static void remove_client(struct tier_ns *ns, struct pmem_tier_client *client)
 	client->remove(&ns->tier);
 	ns->clients &= ~BIT(client->user);
 	ns->tier.priv[client->user] = NULL;
+	look_for_hwpoison(ns);
 }
 
 static void resume(struct tier_ns *ns, int nr_users)
@@ -110,6 +143,7 @@ int tier_publish(struct tier_ns *ns)
 {
 	int user;
 
+	INIT_DELAYED_WORK(&ns->hwpoison_work, hwpoison_work);
 	mutex_lock(&tier_lock);
 	list_add_tail(&ns->node, &tiers);
 	for (user = 0; user < PMEM_TIER_NR_USERS; user++)
@@ -192,6 +226,7 @@ void tier_withdraw(struct tier_ns *ns)
 	}
 	list_del(&ns->node);
 	mutex_unlock(&tier_lock);
+	cancel_delayed_work_sync(&ns->hwpoison_work);
 	WARN(!tier_pool_idle(ns), "%s: pages of the pool were leaked\n",
 	     ns->tier.name);
 }

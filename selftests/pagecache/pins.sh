@@ -147,6 +147,13 @@ pin_alone()
 	let_go
 }
 
+# How the namespace comes back once nobody has its failed pages in his memory any more: asked for ...
+unbinds() { same "unbind" "$(tier_unbind "$BIG")" 0; }
+
+# ... or with the module
+unloads() { [[ $("$PROGS/call" delete_module pmem_tier) == 0 ]]; }
+unloads_soon() { loop_until 30 unloads; }
+
 # mapped FS: a file that puppet a has mapped, with its pages in pmem. Sets FILE.
 mapped()
 {
@@ -169,14 +176,15 @@ mapped()
 }
 
 # Nobody has it any more, and the disk is intact
+# unmapped [HOW]: nobody has it any more, and the namespace comes back
 unmapped()
 {
 	puppets_end
-	same "unbind" "$(tier_unbind "$BIG")" 0
+	"${1:-unbinds}"
 	[[ $FS == bdev ]] || fs_check
 }
 
-# poisoned FS
+# poisoned FS HOW
 # A page fails: a clean one comes back from the disk, a dirty one is lost, and who cares is told.
 # Block devices and vfat can't let go of a dirty one: it goes when it has been written.
 poisoned()
@@ -200,8 +208,11 @@ poisoned()
 	log_mark
 	same "unbind" "$(tier_unbind "$BIG")" EBUSY
 	log_since | grep -q "in use: process $pid has failed pages" || fail "$(log_since)"
+	# ... at once, as the module does
+	same "unloading pmem_tier" "$("$PROGS/call" delete_module pmem_tier)" EAGAIN
+	same "state of pmem_tier" "$(</sys/module/pmem_tier/initstate)" live
 	cat "/proc/$pid/smaps" >/dev/null
-	unmapped
+	unmapped "$2"
 }
 
 # A clean page that is in a pipe fails: all others have it from the disk, where the filesystem can let go
@@ -321,10 +332,10 @@ metadata()
 }
 
 case_ 'metadata of a mounted filesystem' metadata
-case_ 'a page fails, ext4' poisoned ext4
-case_ 'a page fails, xfs' poisoned xfs
-case_ 'a page fails, vfat' poisoned vfat
-case_ 'a page fails, block device' poisoned bdev
+case_ 'a page fails, ext4' poisoned ext4 unbinds
+case_ 'a page fails, xfs' poisoned xfs unloads_soon
+case_ 'a page fails, vfat' poisoned vfat unbinds
+case_ 'a page fails, block device' poisoned bdev unbinds
 for fs in ext4 xfs vfat bdev; do case_ "a page in a pipe fails, $fs" poisoned_in_pipe $fs; done
 case_ 'a page in a pipe fails, and the module is gone' poisoned_alone ext4
 case_ 'long-term pin: clean, ext4' on ext4 long_pin 0 64
