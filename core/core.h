@@ -232,6 +232,7 @@ int tier_publish(struct tier_ns *ns);
 int tier_quiesce(struct device *dev);
 void tier_withdraw(struct tier_ns *ns);
 void tier_client_page_free(struct tier_ns *ns, struct page *page);
+void tier_returned(struct tier_ns *ns);
 bool tier_client_poisoned(struct tier_ns *ns, unsigned long index, int flags);
 
 /* features.c */

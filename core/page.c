@@ -78,6 +78,7 @@ static void tier_page_free(struct page *page)
 	tier_client_page_free(ns, page);
 out:
 	this_cpu_dec(ns->counts->lent);
+	tier_returned(ns);
 }
 
 /*

@@ -24,6 +24,9 @@ static unsigned int nr_claiming;
 static DECLARE_WAIT_QUEUE_HEAD(idle_wait);
 static atomic_t idle_seq = ATOMIC_INIT(0);
 
+/* How many wait for that. */
+static atomic_t nr_waiting = ATOMIC_INIT(0);
+
 /* How often a removal that has to wait says so. */
 #define REMOVE_NAG	(10 * HZ)
 
@@ -132,6 +135,14 @@ static int quiesce(struct tier_ns *ns)
 	return err;
 }
 
+/* From here on tier_returned() tells. */
+static void begin_waiting(void)
+{
+	atomic_inc(&nr_waiting);
+	/* Before the look at what is lent; pairs with tier_returned(). */
+	smp_mb__after_atomic();
+}
+
 /**
  * tier_publish() - a tier is ready: show it to the clients
  * @ns: the tier
@@ -169,6 +180,7 @@ int tier_quiesce(struct device *dev)
 	struct tier_ns *ns;
 	int err, seq;
 
+	begin_waiting();
 	for (;;) {
 		seq = atomic_read(&idle_seq);
 		err = -ENODEV;
@@ -180,11 +192,13 @@ int tier_quiesce(struct device *dev)
 			}
 		mutex_unlock(&tier_lock);
 		if (err != -EBUSY || left <= 0)
-			return err;
+			break;
 		left = wait_event_interruptible_timeout(idle_wait,
 							atomic_read(&idle_seq) != seq,
 							left);
 	}
+	atomic_dec(&nr_waiting);
+	return err;
 }
 
 /**
@@ -202,6 +216,7 @@ void tier_withdraw(struct tier_ns *ns)
 	unsigned long nag = jiffies;
 	int user, seq;
 
+	begin_waiting();
 	mutex_lock(&tier_lock);
 	for (;;) {
 		seq = atomic_read(&idle_seq);
@@ -218,6 +233,7 @@ void tier_withdraw(struct tier_ns *ns)
 					REMOVE_NAG);
 		mutex_lock(&tier_lock);
 	}
+	atomic_dec(&nr_waiting);
 	for (user = PMEM_TIER_NR_USERS - 1; user >= 0; user--) {
 		struct pmem_tier_client *client = clients_by_user[user];
 
@@ -243,6 +259,26 @@ void tier_withdraw(struct tier_ns *ns)
 void tier_client_page_free(struct tier_ns *ns, struct page *page)
 {
 	clients_by_user[PMEM_TIER_SWAP]->page_free(&ns->tier, page);
+}
+
+/**
+ * tier_returned() - a page that was lent is counted as back
+ * @ns: the tier
+ *
+ * Its client may have said that it is idle before that, and for pages of the page cache
+ * nobody else says so.
+ *
+ * Context: any, interrupts in any state.
+ */
+void tier_returned(struct tier_ns *ns)
+{
+	/*
+	 * Our page before we look whether somebody waits, and for others: of the last two,
+	 * one sees that they were. Pairs with begin_waiting().
+	 */
+	smp_mb();
+	if (unlikely(atomic_read(&nr_waiting)) && !tier_pool_lent(ns))
+		pmem_tier_idle();
 }
 
 /**
