@@ -103,8 +103,8 @@ static __always_inline enum ps_fallback may_lend(const struct lending *l,
 {
 	/*
 	 * swapoff clears SWP_WRITEOK, and then ps_swapoff_begins() looks at each
-	 * slot under its lock: either it finds this one lent, or it was there
-	 * before and the flag is seen to be clear here.
+	 * slot under its lock: either it finds this one lent or shared, or it
+	 * was there before and the flag is seen to be clear here.
 	 */
 	if (!(READ_ONCE(l->si->flags) & SWP_WRITEOK) && !l->swapoff)
 		return PS_FALLBACK_SWAPOFF;

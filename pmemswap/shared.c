@@ -307,10 +307,17 @@ void ps_settle(struct pmemswap *ps)
 	percpu_ref_put(&si->users);
 }
 
-static bool is_shared(const struct slot *slot)
+/*
+ * Under the lock, as may_lend(): who is about to share the slot has done so, or will see that
+ * swapoff is under way. So what isn't shared here never is again.
+ */
+static bool is_shared(struct slot *slot)
 {
-	enum slot_kind kind = slot_kind(READ_ONCE(slot->word));
+	enum slot_kind kind;
 
+	slot_lock(slot);
+	kind = slot_kind(slot_get(slot));
+	slot_unlock(slot);
 	return kind == SLOT_SHARED || kind == SLOT_MOVING;
 }
 
@@ -347,7 +354,7 @@ bool ps_shared_leave(struct pmemswap *ps, swp_entry_t entry)
 	struct slot *slot = entry_slot(ps, entry);
 	struct page *page = NULL;
 
-	while (is_shared(slot) && !page) {
+	while (!page && is_shared(slot)) {
 		/* Its return frees the page's reference. */
 		if (!wait_moving(ps, slot))
 			return false;

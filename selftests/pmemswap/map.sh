@@ -138,6 +138,64 @@ fork_gone()
 	idle "$BIG"
 }
 
+# swapped_less KIB: without a program, which takes longer than what is waited for
+swapped_less()
+{
+	local dev used
+
+	while read -r dev _ _ used _; do
+		[[ $dev != "/dev/$DEV" ]] || (( used >= $1 )) || return 0
+	done </proc/swaps
+	return 1
+}
+
+# Half-way through, with pages that are shared, lent and yet to be copied: the device stays on
+swapoff_killed()
+{
+	local child used pid
+
+	mapping all 16
+	puppet p
+	tell p map a 16M nohuge
+	tell p fill a 1 random
+	paged_out p a $(( PAGES * 9 / 10 ))
+	tell p forkhold a
+	child=$REPLY
+	tell p verify a
+	num "shared pages" "$(stat_of "$DEV" shared_pages)" -gt 0
+	tell p map b 192M nohuge
+	tell p fill b 2 random
+	paged_out p b 48000
+	tell p verify b 0 2000
+	echo read >"$(ps_attr map_faults)"
+	used=$(swap_used_kib "$DEV")
+	swapoff "/dev/$DEV" &
+	pid=$!
+	# What is lent is parted from its slot; then copying begins, and it ends with one process at a time
+	until swapped_less $(( used - (20 << 10) )) || ! kill -0 $pid; do
+		:
+	done
+	kill -9 $pid
+	! wait $pid 2>/dev/null || fail 'swapoff was faster'
+	swap_active "$DEV" || fail "$DEV isn't on any more"
+	num "KiB that are swapped out still" "$(swap_used_kib "$DEV")" -gt 0
+	kill -0 "$child"
+	tell p verify a
+	tell p verify b 2000 20000
+	# It is as good as any
+	echo all >"$(ps_attr map_faults)"
+	tell p fill b 3 random
+	tell p pageout b
+	tell p verify b
+	tell p fill a 2 random 0 2000
+	tell p forkend a
+	swap_off "$DEV"
+	tell p verify a
+	tell p verify b
+	puppet_end p
+	idle "$BIG"
+}
+
 unbind_takes_back()
 {
 	start
@@ -500,6 +558,7 @@ case_ 'swapoff while pages are lent' swapoff_while_lent
 case_ 'swapoff, drain, unload' swapoff_and_drain
 case_ 'swapoff of what is out' swapoff_maps
 case_ 'swapoff with map_faults = read copies' swapoff_copies
+case_ 'swapoff that is killed half-way' swapoff_killed
 case_ 'after the other process is gone' fork_gone
 case_ 'giving the namespace back takes them back' unbind_takes_back
 case_ 'swapoff and swapon while pages are lent' swapon_again
