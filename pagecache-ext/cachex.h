@@ -92,8 +92,8 @@ static inline void cx_count(unsigned int slot, enum cx_stat stat, long n)
  * @serial: low bits of that cgroup's serial number, as ids are used again
  * @uses: how many looks in a row found it used, up to CX_USES_HOT
  *
- * Written by who stores the page; @uses by whoever looks, where a lost update only
- * costs time.
+ * Written by who stores the page, before it has its first reference. @uses shares a byte with
+ * @serial: it is written with the page locked and a reference to it, so that it is that page still.
  */
 struct cx_page {
 	u16 memcg;
@@ -211,7 +211,8 @@ struct folio *cx_get(struct cx_tier *ct, unsigned long index, bool wait);
 bool cx_used(struct cx_tier *ct, unsigned long index);
 bool cx_look(struct cx_tier *ct, unsigned long index);
 bool cx_unmap(struct folio *folio, enum cx_how how);
-bool cx_drop(struct cx_tier *ct, unsigned long index, enum cx_how how);
+bool cx_drop(struct cx_tier *ct, unsigned long index, enum cx_how how,
+	     enum cx_stat as);
 bool cx_drop_if_small(struct cx_tier *ct, unsigned long index,
 		      unsigned long pages);
 bool cx_drop_wait(struct cx_tier *ct, unsigned long index);

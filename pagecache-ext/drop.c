@@ -112,25 +112,30 @@ static bool used_mapped(struct cx_tier *ct, unsigned long index,
 }
 
 /**
- * cx_look() - has a page been used since the last look?
+ * cx_look() - has a page been used before this look, and those before it?
  * @ct: its tier
  * @index: the page, which may be something else by now
  *
+ * Remembers what it sees.
+ *
  * Context: process context, may sleep.
- * Return: true if so, however it was used.
+ * Return: true if so, however it was used: it is hot.
  */
 bool cx_look(struct cx_tier *ct, unsigned long index)
 {
 	struct folio *folio = cx_get(ct, index, false);
+	unsigned int uses;
 	bool used;
 
 	if (!folio)
 		return false;
 	used = cx_used(ct, index);
 	used |= used_mapped(ct, index, folio);
+	uses = used ? min(ct->pages[index].uses + 1U, CX_USES_HOT) : 0;
+	ct->pages[index].uses = uses;
 	folio_unlock(folio);
 	folio_put(folio);
-	return used;
+	return uses == CX_USES_HOT;
 }
 
 /* Is a page in use? Forgets the accesses that it finds, or one that promotion found. */
@@ -165,6 +170,12 @@ bool cx_unmap(struct folio *folio, enum cx_how how)
 	return !folio_mapped(folio);
 }
 
+/* While there is a reference to it the page's target is the one that it was taken for. */
+static void count_as(struct cx_tier *ct, unsigned long index, enum cx_stat as)
+{
+	cx_count(READ_ONCE(ct->pages[index].target), as, 1);
+}
+
 static bool release(struct folio *folio, enum cx_how how)
 {
 	if (!folio_test_private(folio) && !folio_test_private_2(folio))
@@ -194,11 +205,13 @@ static bool take_out(struct cx_tier *ct, struct folio *folio, enum cx_how how)
  * @ct: its tier
  * @index: the page, which may be something else by now
  * @how: how much may be done
+ * @as: what that counts as
  *
  * Context: CX_QUICK: any with interrupts enabled; else process context, may sleep.
  * Return: true when it was dropped.
  */
-bool cx_drop(struct cx_tier *ct, unsigned long index, enum cx_how how)
+bool cx_drop(struct cx_tier *ct, unsigned long index, enum cx_how how,
+	     enum cx_stat as)
 {
 	struct folio *folio = cx_get(ct, index, false);
 	bool dropped;
@@ -206,6 +219,8 @@ bool cx_drop(struct cx_tier *ct, unsigned long index, enum cx_how how)
 	if (!folio)
 		return false;
 	dropped = take_out(ct, folio, how);
+	if (dropped)
+		count_as(ct, index, as);
 	folio_unlock(folio);
 	folio_put(folio);
 	return dropped;
@@ -218,7 +233,7 @@ bool cx_drop(struct cx_tier *ct, unsigned long index, enum cx_how how)
  * @pages: a file is small that has so many pages in the page cache, or fewer
  *
  * Context: any with interrupts enabled.
- * Return: true when it was dropped.
+ * Return: true when it was dropped, which it counts.
  */
 bool cx_drop_if_small(struct cx_tier *ct, unsigned long index,
 		      unsigned long pages)
@@ -232,6 +247,8 @@ bool cx_drop_if_small(struct cx_tier *ct, unsigned long index,
 	mapping = folio_mapping(folio);
 	dropped = mapping && READ_ONCE(mapping->nrpages) <= pages &&
 		  take_out(ct, folio, CX_QUICK);
+	if (dropped)
+		count_as(ct, index, CX_SMALL);
 	folio_unlock(folio);
 	folio_put(folio);
 	return dropped;

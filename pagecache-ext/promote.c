@@ -160,7 +160,7 @@ static bool promote_locked(struct cx_tier *ct, unsigned long index,
 
 static bool promote(struct cx_tier *ct, unsigned long index)
 {
-	unsigned int slot = READ_ONCE(ct->pages[index].target);
+	struct cx_page *page = &ct->pages[index];
 	struct folio *src = cx_get(ct, index, false);
 	bool moved;
 
@@ -168,21 +168,13 @@ static bool promote(struct cx_tier *ct, unsigned long index)
 		return false;
 	moved = promote_locked(ct, index, src);
 	if (moved)
-		cx_count(slot, CX_PROMOTED, 1);
+		cx_count(READ_ONCE(page->target), CX_PROMOTED, 1);
+	else
+		/* It is let alone for some looks. */
+		page->uses = 0;
 	folio_unlock(src);
 	folio_put(src);
 	return moved;
-}
-
-/* Is a page hot? Remembers what it sees. */
-static bool look_at(struct cx_tier *ct, unsigned long index)
-{
-	struct cx_page *page = &ct->pages[index];
-	unsigned int uses = page->uses;
-
-	uses = cx_look(ct, index) ? min(uses + 1, CX_USES_HOT) : 0;
-	page->uses = uses;
-	return uses == CX_USES_HOT;
 }
 
 /* Look at the next part of the pool; returns how many pages moved. */
@@ -200,15 +192,10 @@ static unsigned long look(struct cx_tier *ct, unsigned long budget)
 			break;
 		if (pmem_tier_index_bad(ct->tier, index)) {
 			cx_poisoned(ct->tier, index, 0);
-		} else if (look_at(ct, index) && budget &&
-			   pmem_tier_spare_dram() > 0) {
-			if (promote(ct, index)) {
-				budget--;
-				moved++;
-			} else {
-				/* It is let alone for some looks. */
-				ct->pages[index].uses = 0;
-			}
+		} else if (cx_look(ct, index) && budget &&
+			   pmem_tier_spare_dram() > 0 && promote(ct, index)) {
+			budget--;
+			moved++;
 		}
 		index++;
 		cond_resched();

@@ -85,7 +85,6 @@ void cx_reclaim_work(struct work_struct *work)
 	struct cx_tier *ct = container_of(work, struct cx_tier, reclaim);
 	unsigned long left, want = target(ct);
 	unsigned long dropped = 0;
-	unsigned int slot;
 	long index;
 
 	left = ROUNDS * pmem_tier_used_pages(ct->tier, PMEM_TIER_CACHE);
@@ -93,11 +92,8 @@ void cx_reclaim_work(struct work_struct *work)
 		index = next(ct);
 		if (index < 0)
 			break;
-		slot = READ_ONCE(ct->pages[index].target);
-		if (cx_drop(ct, index, CX_COLD)) {
-			cx_count(slot, CX_RECLAIMED, 1);
+		if (cx_drop(ct, index, CX_COLD, CX_RECLAIMED))
 			dropped++;
-		}
 		cond_resched();
 	}
 	if (!dropped)
@@ -133,8 +129,8 @@ bool cx_give_back(struct pmem_tier *tier)
 {
 	struct cx_tier *ct = tier->priv[PMEM_TIER_CACHE];
 	unsigned long i, most;
-	unsigned int slot;
 	long index;
+	bool used;
 
 	if (time_before(jiffies, READ_ONCE(ct->none_until)))
 		return false;
@@ -145,14 +141,12 @@ bool cx_give_back(struct pmem_tier *tier)
 		index = next(ct);
 		if (index < 0)
 			break;
-		if (i < most / 2 &&
-		    (cx_used(ct, index) || ct->pages[index].uses))
+		/* Without a reference this is a hint. */
+		used = data_race(ct->pages[index].uses > 0);
+		if (i < most / 2 && (cx_used(ct, index) || used))
 			continue;
-		slot = READ_ONCE(ct->pages[index].target);
-		if (cx_drop(ct, index, CX_QUICK)) {
-			cx_count(slot, CX_GIVEN_BACK, 1);
+		if (cx_drop(ct, index, CX_QUICK, CX_GIVEN_BACK))
 			return true;
-		}
 	}
 	WRITE_ONCE(ct->none_until, jiffies + NONE_PAUSE);
 	return false;
@@ -169,15 +163,8 @@ bool cx_give_back(struct pmem_tier *tier)
 bool cx_drop_small(struct cx_tier *ct, unsigned long pages)
 {
 	long index = next_of(ct, &ct->small_hand);
-	unsigned int slot;
 
-	if (index < 0)
-		return false;
-	slot = READ_ONCE(ct->pages[index].target);
-	if (!cx_drop_if_small(ct, index, pages))
-		return false;
-	cx_count(slot, CX_SMALL, 1);
-	return true;
+	return index >= 0 && cx_drop_if_small(ct, index, pages);
 }
 
 /* Drop all that isn't in use. */
