@@ -84,17 +84,16 @@ void cx_admit_resize(unsigned long pool_pages)
 	if (old && old->pages >= pages)
 		return;
 	new = kzalloc(sizeof(*new), GFP_KERNEL);
-	if (!new)
-		return;
-	new->pages = pages;
-	INIT_WORK(&new->sweep, sweep_work);
-	if (ghost_init(&new->ghost, pages,
+	if (!new ||
+	    ghost_init(&new->ghost, pages,
 		       (totalram_pages() << PAGE_SHIFT) / GHOST_FRACTION,
 		       NUMA_NO_NODE)) {
 		pr_warn("no memory for remembering evictions: admission=reuse admits nothing that wasn't remembered before\n");
 		kfree(new);
 		return;
 	}
+	new->pages = pages;
+	INIT_WORK(&new->sweep, sweep_work);
 	rcu_assign_pointer(memory, new);
 	synchronize_rcu();
 	forget(old);

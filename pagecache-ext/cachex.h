@@ -135,14 +135,12 @@ struct cx_tier {
 
 /**
  * struct cx_tiers - the tiers that pages may come from, read under RCU; NULL for none
- * @rcu: for freeing
  * @nr: how many, at least 1
  * @tier: they
  */
 struct cx_tiers {
-	struct rcu_head rcu;
 	unsigned int nr;
-	struct cx_tier *tier[];
+	struct cx_tier *tier[CX_TIERS_MAX];
 };
 
 extern struct cx_tiers __rcu *cx_tiers;

@@ -65,34 +65,29 @@ bool cx_enabled(void)
 }
 
 /*
- * Nobody takes pages from a tier that isn't in the list on return. @adding: if there is no
- * memory, nothing changes.
+ * Nobody takes pages from a tier that isn't in the list on return. Between two of them, in turn:
+ * to give up a tier takes no memory.
  */
-static int publish(bool adding)
+static void publish(void)
 {
-	struct cx_tiers *new = NULL, *old;
+	static struct cx_tiers both[2];
+	struct cx_tiers *new = &both[0];
 	unsigned long pages = 0;
 	struct cx_tier *ct;
-	int err = 0;
 
 	lockdep_assert_held(&cx_lock);
-	if (!list_empty(&cx_tier_list)) {
-		new = kzalloc(struct_size(new, tier, CX_TIERS_MAX), GFP_KERNEL);
-		if (!new)
-			err = -ENOMEM;
-	}
-	if (err && adding)
-		return err;
+	if (rcu_access_pointer(cx_tiers) == new)
+		new = &both[1];
+	new->nr = 0;
 	list_for_each_entry(ct, &cx_tier_list, node) {
-		if (new && new->nr < CX_TIERS_MAX)
+		if (new->nr < CX_TIERS_MAX)
 			new->tier[new->nr++] = ct;
 		pages += ct->tier->nr_pages;
 	}
 	cx_admit_resize(pages);
-	old = rcu_replace_pointer(cx_tiers, new, lockdep_is_held(&cx_lock));
+	rcu_assign_pointer(cx_tiers, new->nr ? new : NULL);
+	/* And nobody reads the other one any more. */
 	synchronize_rcu();
-	kfree(old);
-	return err;
 }
 
 static long pages_bytes(const struct pmem_tier *tier)
@@ -103,7 +98,6 @@ static long pages_bytes(const struct pmem_tier *tier)
 static int tier_add(struct pmem_tier *tier)
 {
 	struct cx_tier *ct = kzalloc(sizeof(*ct), GFP_KERNEL);
-	int err;
 
 	if (!ct)
 		return -ENOMEM;
@@ -120,16 +114,8 @@ static int tier_add(struct pmem_tier *tier)
 	tier->priv[PMEM_TIER_CACHE] = ct;
 	mutex_lock(&cx_lock);
 	list_add_tail(&ct->node, &cx_tier_list);
-	err = publish(true);
-	if (err)
-		list_del(&ct->node);
+	publish();
 	mutex_unlock(&cx_lock);
-	if (err) {
-		tier->priv[PMEM_TIER_CACHE] = NULL;
-		vfree(ct->pages);
-		kfree(ct);
-		return err;
-	}
 	pmem_tier_account_metadata(tier, pages_bytes(tier));
 	cx_promote_start(ct);
 	return 0;
@@ -143,7 +129,7 @@ static int tier_quiesce(struct pmem_tier *tier)
 
 	mutex_lock(&cx_lock);
 	list_del_init(&ct->node);
-	publish(false);
+	publish();
 	left = cx_drain(ct);
 	mutex_unlock(&cx_lock);
 	if (left)
@@ -158,7 +144,7 @@ static void tier_resume(struct pmem_tier *tier)
 
 	mutex_lock(&cx_lock);
 	list_add_tail(&ct->node, &cx_tier_list);
-	publish(false);
+	publish();
 	mutex_unlock(&cx_lock);
 }
 
@@ -392,7 +378,6 @@ out_sysfs:
 	/* Enabled by somebody, without a tier to take pages from. */
 	cx_disable();
 out_files_gone:
-	kfree(rcu_access_pointer(cx_tiers));
 	cx_admit_exit();
 	cx_stats_exit();
 out_feature:
@@ -414,7 +399,6 @@ static void __exit pmem_cachex_exit(void)
 	cx_disable();
 	/* What is left is core's to take back: it has no use for us. */
 	pmem_tier_unregister_client(&client);
-	kfree(rcu_access_pointer(cx_tiers));
 	pmem_tier_feature_del(&cx_feature);
 	cx_promote_exit();
 	cx_targets_exit();
