@@ -276,8 +276,10 @@ static void clean(struct folio *folio)
 		inode = igrab(mapping->host);
 	folio_unlock(folio);
 	if (inode) {
-		filemap_write_and_wait_range(mapping, pos,
-					     pos + PAGE_SIZE - 1);
+		/* An error stays for who syncs: nobody hears of it here. */
+		filemap_fdatawrite_range(mapping, pos, pos + PAGE_SIZE - 1);
+		filemap_fdatawait_range_keep_errors(mapping, pos,
+						    pos + PAGE_SIZE - 1);
 		iput(inode);
 	}
 	up_read(&sb->s_umount);

@@ -46,6 +46,28 @@ need_disk()
 	[[ -b $DISK ]] || skip 'needs a disk'
 }
 
+# dm_disk: DISK is behind the device mapper from now on, see dm_becomes
+dm_disk()
+{
+	need dmsetup
+	modprobe -a dm_mod dm_flakey
+	BELOW=$DISK
+	dmsetup create test --noudevsync --table "$(dm_table linear)"
+	at_exit dmsetup remove --noudevsync test
+	DISK=/dev/mapper/test
+	[[ -b $DISK ]] || dmsetup mknodes test
+}
+
+dm_table() { echo "0 $(blockdev --getsz "$BELOW") $1 $BELOW 0${2:+ }${2:-}"; }
+
+# dm_becomes TARGET [ARGS]: as in "dm_becomes flakey '0 1000 1 drop_writes'", which is down from second 0 to 1000
+dm_becomes()
+{
+	dmsetup load test --table "$(dm_table "$@")"
+	dmsetup suspend --nolockfs --noflush test
+	dmsetup resume --noudevsync test
+}
+
 # fs_on TYPE [MKFS OPTION...]: a new filesystem on DISK at MNT, unmounted and checked in the end
 fs_on()
 {

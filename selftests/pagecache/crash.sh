@@ -14,7 +14,6 @@ need_disk
 
 SEED=${CRASH_SEED:-$RANDOM}
 LEDGER=/tmp/ledger
-REAL_DISK=$DISK
 
 # pick N: a number below it, that follows from the seed
 pick()
@@ -128,24 +127,10 @@ module_goes()
 
 # ---- The disk loses whatever is written from some moment on ----
 
-dm_table() { echo "0 $(blockdev --getsz "$REAL_DISK") $1 $REAL_DISK 0${2:+ }${2:-}"; }
-
-dm_becomes()
-{
-	dmsetup load crash --table "$1"
-	dmsetup suspend --nolockfs --noflush crash
-	dmsetup resume --noudevsync crash
-}
-
 # on_dm FS FUNCTION
 on_dm()
 {
-	need dmsetup
-	modprobe -a dm_mod dm_flakey
-	dmsetup create crash --noudevsync --table "$(dm_table linear)"
-	at_exit dmsetup remove --noudevsync crash
-	DISK=/dev/mapper/crash
-	[[ -b $DISK ]] || dmsetup mknodes crash
+	dm_disk
 	on "$@"
 }
 
@@ -156,10 +141,10 @@ power_cut()
 		arm
 		said
 		# down from second 0 to 1000: it reads, but writes nothing
-		dm_becomes "$(dm_table flakey '0 1000 1 drop_writes')"
+		dm_becomes flakey '0 1000 1 drop_writes'
 		load_is_killed
 		gone
-		dm_becomes "$(dm_table linear)"
+		dm_becomes linear
 		blockdev --flushbufs "$DISK"
 		recovers loaded
 	done
