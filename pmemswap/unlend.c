@@ -172,17 +172,23 @@ static enum ps_rmap_next unlend(struct page_vma_mapped_walk *mapped, void *arg)
 	struct mm_struct *mm = vma->vm_mm;
 	struct unlend *u = arg;
 	struct ps_table t;
+	pg_data_t *pgdat;
 
 	/* With several it isn't a question of this place. */
 	if (!mapped_once(u->page) || mm_has_notifiers(mm) ||
 	    !ps_vma_may_map(vma))
 		return PS_RMAP_STOP;
 	ps_table_around(&t, vma, mapped->address, mapped->pte, UNLEND_BATCH);
+	pgdat = page_pgdat(u->page);
 	unlend_table(u, mm, &t);
 	if (!u->nr)
 		return PS_RMAP_STOP;
 	trace_unlend(u->ps->id, mapped->address, u->nr);
-	__lruvec_stat_mod_folio(page_folio(u->page), NR_ANON_MAPPED, -(int)u->nr);
+	/*
+	 * Lent pages have no cgroup, so that is all that __lruvec_stat_mod_folio() would
+	 * do. But @u->page may be somebody else's by now, once it is compressed.
+	 */
+	__mod_node_page_state(pgdat, NR_ANON_MAPPED, -(long)u->nr);
 	update_hiwater_rss(mm);
 	/* add_mm_counter() wants an unexported tracepoint. */
 	percpu_counter_add(&mm->rss_stat[MM_ANONPAGES], -(s64)u->nr);
