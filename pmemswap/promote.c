@@ -44,6 +44,9 @@ DEFINE_STATIC_CALL_NULL(ps_notify_young, *(notify_young_fn)NULL);
 
 static struct pmem_tier_feature promote_feature = { .name = "promote" };
 
+/* All of it is found. A static call that isn't NULL may not be patched everywhere yet. */
+static bool ready;
+
 /**
  * struct scan - a look at a part of the pool
  * @ps: the device
@@ -144,7 +147,8 @@ unsigned long ps_promote(struct pmemswap *ps, unsigned long budget)
 	unsigned long nr = ps->tier->nr_pages, promoted = 0, left, n;
 	struct scan *s;
 
-	if (!static_call_query(ps_clear_young))
+	/* Pairs with ps_promote_enable(). */
+	if (!smp_load_acquire(&ready))
 		return 0;
 	s = kmalloc(sizeof(*s), GFP_KERNEL);
 	if (!s)
@@ -193,6 +197,8 @@ void ps_promote_enable(void)
 	static_call_update(ps_notify_young, notify);
 	static_call_update(ps_clear_young, young);
 	pmem_tier_feature_on(f);
+	/* Pairs with ps_promote(). */
+	smp_store_release(&ready, true);
 }
 
 /**
