@@ -267,46 +267,71 @@ static void lay_over(struct pmemswap *ps)
 	pack->stride = sizeof(*page);
 }
 
-/* Get what compressing takes, when it is first wanted. */
-static int prepare(struct ps_compress *c)
+static void free_memory(struct ps_compress *c)
+{
+	kfree(c->pack.buffer);
+	c->pack.buffer = NULL;
+	vfree(c->pack.map);
+	c->pack.map = NULL;
+	kfree(c->object);
+	c->object = NULL;
+	kfree(c->raw);
+	c->raw = NULL;
+	vfree(c->workspace);
+	c->workspace = NULL;
+	c->workspace_bytes = 0;
+	c->cctx = NULL;
+}
+
+static int get_memory(struct ps_compress *c)
 {
 	struct pmem_tier *tier = c->ps->tier;
 	size_t map = BITS_TO_LONGS(tier->nr_pages) * sizeof(long);
+	int err = make_context(c, c->level);
+
+	if (err)
+		return err;
+	account(c, map + PAGE_SIZE + OBJECT_BYTES + PACK_OBJECT_MAX);
+	c->pack.map = vzalloc_node(map, tier->nid);
+	c->raw = kmalloc_node(PAGE_SIZE, GFP_KERNEL, tier->nid);
+	c->object = kmalloc_node(OBJECT_BYTES, GFP_KERNEL, tier->nid);
+	c->pack.buffer = kmalloc_node(PACK_OBJECT_MAX, GFP_KERNEL, tier->nid);
+	return c->pack.map && c->raw && c->object && c->pack.buffer ? 0 :
+								      -ENOMEM;
+}
+
+/* Get what compressing takes, when it is first wanted: all of it or nothing. */
+static int prepare(struct ps_compress *c)
+{
 	struct task_struct *task;
 	int err;
 
 	lockdep_assert_held(&c->lock);
 	if (c->task)
 		return 0;
-	if (tier->nr_pages > BIT(SLOT_PAGE_BITS))
+	if (c->ps->tier->nr_pages > BIT(SLOT_PAGE_BITS))
 		return -EFBIG;
 	err = ps_unpack_prepare();
 	if (err)
 		return err;
-	err = c->cctx ? 0 : make_context(c, c->level);
+	err = get_memory(c);
 	if (err)
-		return err;
-	if (!c->pack.map)
-		c->pack.map = vzalloc_node(map, tier->nid);
-	if (!c->raw)
-		c->raw = kmalloc_node(PAGE_SIZE, GFP_KERNEL, tier->nid);
-	if (!c->object)
-		c->object = kmalloc_node(OBJECT_BYTES, GFP_KERNEL, tier->nid);
-	if (!c->pack.buffer)
-		c->pack.buffer = kmalloc_node(PACK_OBJECT_MAX, GFP_KERNEL,
-					      tier->nid);
-	if (!c->pack.map || !c->raw || !c->object || !c->pack.buffer)
-		return -ENOMEM;
-	/* What is freed of a packed page can't always be had at once. */
-	ps_full_enable();
+		goto out_free;
 	task = kthread_create(ps_compress_thread, c, "pmemswap%d_comp",
 			      c->ps->id);
-	if (IS_ERR(task))
-		return PTR_ERR(task);
+	err = PTR_ERR_OR_ZERO(task);
+	if (err)
+		goto out_free;
+	/* What is freed of a packed page can't always be had at once. */
+	ps_full_enable();
 	WRITE_ONCE(c->task, get_task_struct(task));
-	account(c, map + PAGE_SIZE + OBJECT_BYTES + PACK_OBJECT_MAX);
 	wake_up_process(task);
 	return 0;
+
+out_free:
+	account(c, -(long)c->bytes);
+	free_memory(c);
+	return err;
 }
 
 /**
@@ -470,10 +495,6 @@ void ps_compress_free(struct pmemswap *ps)
 
 	if (!c)
 		return;
-	kfree(c->pack.buffer);
-	vfree(c->pack.map);
-	kfree(c->object);
-	kfree(c->raw);
-	vfree(c->workspace);
+	free_memory(c);
 	kfree(c);
 }

@@ -39,6 +39,9 @@ only_init()
 # It fails, too, when there was nothing that could
 failing() { "$PROGS/failnth" "$@"; }
 
+# again: sets AGAIN, what failing may write for SMALL to be given back and claimed anew
+again() { AGAIN=("$ND/drivers/pmem_tier/unbind" "$SMALL" "$ND/drivers/pmem_tier/bind" "$SMALL"); }
+
 module() { modinfo -n "$1"; }
 
 # Each on its own: it takes hundreds of loads, and there must be an end to it on a slow kernel. So hooks are for
@@ -91,6 +94,26 @@ claims()
 	DEV=$(dev_of "$SMALL")
 	"$PROGS/blkdata" write "/dev/$DEV" 0 100 3
 	"$PROGS/blkdata" verify "/dev/$DEV" 0 100 3
+	empty "$DEV"
+}
+
+# What compression takes, which a device gets when it is first wanted
+compression()
+{
+	local d meta
+
+	need_injection
+	use "$SMALL"
+	d=/sys/block/$DEV/pmemswap meta=$TIER/$SMALL/metadata_bytes
+	again
+	only_in pmem_tier pmemswap
+	failing -k "$meta" write "$d/compress" always "${AGAIN[@]}"
+	failing -k "$meta" write "$d/compress_now" 1 "${AGAIN[@]}"
+	_write "$d/compress" always
+	failing -k "$meta" write "$d/compress_level" 19 "$d/compress_level" 1
+	"$PROGS/blkdata" write "/dev/$DEV" 0 500 3 text
+	_write "$d/compress_now" 1
+	"$PROGS/blkdata" verify "/dev/$DEV" 0 500 3 text
 	empty "$DEV"
 }
 
@@ -229,6 +252,7 @@ _nfit_again()
 
 case_ "claiming and giving back, memmap=ram" claims ram
 case_ "claiming and giving back, memmap=pmem" claims pmem
+case_ "compression" compression
 case_ "files that do something" files
 case_ "swap while allocations fail at random" under_swap
 case_ "loading, with each allocation failing in turn" loads
