@@ -40,6 +40,20 @@ void ps_each_device(void (*fn)(struct pmemswap *ps))
 	mutex_unlock(&devices_lock);
 }
 
+static void list_device(struct pmemswap *ps)
+{
+	mutex_lock(&devices_lock);
+	list_add_tail(&ps->node, &devices);
+	mutex_unlock(&devices_lock);
+}
+
+static void unlist_device(struct pmemswap *ps)
+{
+	mutex_lock(&devices_lock);
+	list_del(&ps->node);
+	mutex_unlock(&devices_lock);
+}
+
 static size_t slots_bytes(const struct pmemswap *ps)
 {
 	return ps->nr_slots * sizeof(*ps->slots);
@@ -165,9 +179,12 @@ int ps_device_add(struct pmem_tier *tier)
 		ps->map_faults = PS_MAP_ALL;
 	tier->priv[PMEM_TIER_SWAP] = ps;
 	pmem_tier_account_metadata(tier, slots_bytes(ps));
+	/* Before anybody can swap it on, and off. */
+	list_device(ps);
 	/* The attributes are there before the uevent tells of the device. */
 	err = device_add_disk(tier->dev, ps->disk, ps_disk_groups);
 	if (err) {
+		unlist_device(ps);
 		/* Its files were there for a moment: somebody may have written to them. */
 		ps_compress_end(ps);
 		pmem_tier_account_metadata(tier, -slots_bytes(ps));
@@ -177,9 +194,6 @@ int ps_device_add(struct pmem_tier *tier)
 		goto out_free;
 	}
 	ps_state_add(ps);
-	mutex_lock(&devices_lock);
-	list_add_tail(&ps->node, &devices);
-	mutex_unlock(&devices_lock);
 	pr_info("%s: %s, %lu slots\n", ps->disk->disk_name, tier->name,
 		ps->nr_slots);
 	return 0;
@@ -202,9 +216,7 @@ void ps_device_remove(struct pmem_tier *tier)
 	struct pmemswap *ps = tier->priv[PMEM_TIER_SWAP];
 	unsigned long index;
 
-	mutex_lock(&devices_lock);
-	list_del(&ps->node);
-	mutex_unlock(&devices_lock);
+	unlist_device(ps);
 	/* No page is lent, but some may not have been put away yet. */
 	ps_upkeep_end(ps);
 	flush_work(&ps->return_work);

@@ -165,17 +165,18 @@ static int __init pmemswap_init(void)
 	ps_map_in_init();
 	ps_full_init();
 	ps_state_init();
-	err = pmem_tier_register_client(&client);
-	if (err)
-		goto out_map_in;
+	/* Before there is a device. */
 	err = ps_hibernate_init();
 	if (err)
-		goto out_client;
+		goto out_map_in;
+	/* The last step: from here on somebody may have a device open. */
+	err = pmem_tier_register_client(&client);
+	if (err)
+		goto out_hibernate;
 	return 0;
 
-out_client:
-	pmem_tier_unregister_client(&client);
-	ps_devices_gone();
+out_hibernate:
+	ps_hibernate_exit();
 out_map_in:
 	ps_state_exit();
 	ps_full_exit();
@@ -191,10 +192,10 @@ out_bounce:
 
 static void __exit pmemswap_exit(void)
 {
-	ps_hibernate_exit();
 	/* Devices first: their files in sysfs can install the hooks. */
 	pmem_tier_unregister_client(&client);
 	ps_devices_gone();
+	ps_hibernate_exit();
 	ps_state_exit();
 	ps_full_exit();
 	ps_unpack_exit();
