@@ -416,7 +416,8 @@ int ps_compress_now(struct pmemswap *ps)
 		     used = ktime_get_ns() - start) {
 			more = ps_compress_some(c, &pass);
 			cond_resched();
-			if (READ_ONCE(ps->closing))
+			/* Its file waits for us. */
+			if (READ_ONCE(ps->going))
 				err = -ENODEV;
 			/* Who is to be frozen begins again later. */
 			if (signal_pending(current))

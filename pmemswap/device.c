@@ -216,6 +216,7 @@ void ps_device_remove(struct pmem_tier *tier)
 	struct pmemswap *ps = tier->priv[PMEM_TIER_SWAP];
 	unsigned long index;
 
+	WRITE_ONCE(ps->going, true);
 	unlist_device(ps);
 	/* No page is lent, but some may not have been put away yet. */
 	ps_upkeep_end(ps);

@@ -122,6 +122,7 @@ struct ps_stats {
  * @stats: counters
  * @node: on the list of devices
  * @closing: nobody may open the device any more; under disk->open_mutex
+ * @going: it is being removed, and there is no way back
  * @map_faults: which faults may map, enum ps_map_faults
  * @fault_around_pages: pages that one fault may map
  * @si: the kernel's swap_info_struct since a page was first written or lent; these
@@ -150,6 +151,7 @@ struct pmemswap {
 	struct ps_stats __percpu *stats;
 	struct list_head node;
 	bool closing;
+	bool going;
 	int map_faults;
 	unsigned int fault_around_pages;
 	struct swap_info_struct *si;

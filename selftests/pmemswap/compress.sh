@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 1G --nvdimm 512M --nvdimm 256M
 # timeout: 900
+# allow-log: Memory failure: |Injecting memory failure
 # Cold slots are compressed: the data is right, it is dense, it makes room, and nobody who touches a slot
 # meanwhile notices. The seed of what is random is printed; COMPRESS_SEED=N repeats it.
 
@@ -490,6 +491,58 @@ damaged_swap()
 	tell p verify a
 }
 
+# A page fails whose data was to be compressed: that slot stays as it is
+bad_raw()
+{
+	local line
+
+	modprobe -q hwpoison-inject || skip 'needs the module hwpoison-inject'
+	at_exit modprobe -r hwpoison-inject
+	use "$BIG"
+	block_state
+	write 1 100 1 text
+	read -r -a line <<<"$(slot_line 50)"
+	same "state" "${line[2]}" 'r..'
+	echo "${line[4]}" >/sys/kernel/debug/hwpoison/corrupt-pfn
+	compress_now
+	counts 1 0 99
+	same "incompressible_slots" "$(stat_of "$DEV" incompressible_slots)" 1
+	same "survey" "$("$PROGS/blkdata" survey "/dev/$DEV" 1 100 1 text || :)" "99 1 0 50"
+	same "bad_pages, in use" "$(tier_stat "$BIG" bad_pages)" 0
+	write 50 1 1 text
+	same "bad_pages" "$(tier_stat "$BIG" bad_pages)" 1
+	compress_now
+	counts 0 0 100
+	verify 1 100 1 text
+	empty "$DEV"
+	counts 0 0 0
+}
+
+# The namespace is to be given back, which is refused after a while: who compresses meanwhile doesn't notice
+refused_unbind()
+{
+	use "$BIG"
+	[[ $(writing "$(ps_attr map_faults)" all) == 0 ]] || skip 'this kernel has no page-in by mapping'
+	_write "$(ps_attr promote_pages_per_second)" 0
+	swap_on "$DEV"
+	puppet_out p 1M 250
+	tell p verify a
+	tell p pin a 3 5
+	swap_off "$DEV"
+	write 1 8000 1 text
+	writing "$(ps_attr compress_now)" 1 >/tmp/answer &
+	at_exit rm -f /tmp/answer
+	loop_until 30 is_compressed 10
+	same "unbind" "$(tier_unbind "$BIG")" EBUSY
+	wait $!
+	same "compress_now" "$(</tmp/answer)" 0
+	same "compressed_slots" "$(stat_of "$DEV" compressed_slots)" 8000
+	verify 1 8000 1 text
+	empty "$DEV"
+	tell p unpin a
+	tell p verify a
+}
+
 # Only what is old enough, and in mode "cold" only when the pool is low
 is_compressed() { (( $(stat_of "$DEV" compressed_slots) >= $1 )); }
 passed() { (( $(stat_of "$DEV" compress_cpu_ms) > $1 )); }
@@ -728,6 +781,8 @@ case_ "more is swapped out than there is pmem" overcommitted
 case_ "block_state" states
 case_ "damaged data is noticed, on the device" damaged_device
 case_ "damaged data is noticed, under swap" damaged_swap
+case_ "a page fails before its data is compressed" bad_raw
+case_ "while giving the namespace back is refused" refused_unbind
 case_ "what is compressed when" modes
 case_ "a part of a CPU" cpu_bound
 case_ "suspend" frozen
