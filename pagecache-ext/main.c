@@ -221,6 +221,16 @@ int cx_enable(void)
 	return err;
 }
 
+/* For who has nobody to tell. What the kernel lacks, "features" says. */
+static void enable_or_say(void)
+{
+	int err = enable();
+
+	if (err && err != -EOPNOTSUPP)
+		pr_err("not enabled: error %d; echo 1 >/sys/kernel/pmem_cachex/enabled tries again\n",
+		       err);
+}
+
 static int drop_all(void)
 {
 	unsigned long left = 0;
@@ -295,7 +305,7 @@ static void end_hibernation(void)
 {
 	mutex_lock(&cx_lock);
 	if (enable_later)
-		enable();
+		enable_or_say();
 	enable_later = false;
 	mutex_unlock(&cx_lock);
 }
@@ -316,14 +326,14 @@ static int pm_event(struct notifier_block *nb, unsigned long event, void *unused
 	return NOTIFY_DONE;
 }
 
-/* If this kernel can't, "features" says why; all else is there. */
+/* If this kernel can't, "features" says why, else the log; all else is there. */
 static void begin(void)
 {
 	mutex_lock(&cx_lock);
 	if (pmem_tier_hibernating())
 		enable_later = true;
 	else
-		enable();
+		enable_or_say();
 	mutex_unlock(&cx_lock);
 }
 

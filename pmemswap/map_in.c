@@ -314,7 +314,8 @@ static int install(void)
 		err = pmem_tier_hook_install(&fault_hook, &ps_map_in_feature);
 	if (err)
 		disable();
-	return err ? -EOPNOTSUPP : 0;
+	/* -EBUSY, if something else has hooked a function, would be misunderstood. */
+	return err && err != -ENOMEM ? -EOPNOTSUPP : err;
 }
 
 /* Is there something in a slot that may be older than what zswap has? */
@@ -331,8 +332,8 @@ static void look_for_slots(struct pmemswap *ps)
  * wants them; from then on they stay. Slots written before can be out of date.
  *
  * Context: process context, may sleep.
- * Return: 0; -EOPNOTSUPP when the kernel lacks what it takes; -EBUSY when slots
- * are in use already.
+ * Return: 0; -EOPNOTSUPP when the kernel lacks what it takes; -ENOMEM; -EBUSY when
+ * slots are in use already.
  */
 int ps_map_in_enable(void)
 {

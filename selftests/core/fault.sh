@@ -117,6 +117,31 @@ compression()
 	empty "$DEV"
 }
 
+# The hooks, which are there from the first device on unless something is in the way
+hooks()
+{
+	need_injection
+	in_the_way 'void disable_swap_slots_cache_lock(void)'
+	modprobe pmemswap
+	unload pmem_tier_try
+	DEV=$(dev_of "$SMALL")
+	only_in pmem_tier pmemswap
+	failing write "/sys/block/$DEV/pmemswap/map_faults" all
+	grep -q '^map_in: on' "$TIER/features" || fail "$(<"$TIER/features")"
+}
+
+hooks_cache()
+{
+	need_injection
+	in_the_way "$EVICTION"
+	modprobe pmem_cachex
+	same "enabled" "$(</sys/kernel/pmem_cachex/enabled)" 0
+	unload pmem_tier_try
+	only_in pmem_tier pmem_cachex
+	failing write /sys/kernel/pmem_cachex/enabled 1
+	grep -q '^cachex: on' "$TIER/features" || fail "$(<"$TIER/features")"
+}
+
 # Files that do something, with pages lent
 files()
 {
@@ -253,6 +278,8 @@ _nfit_again()
 case_ "claiming and giving back, memmap=ram" claims ram
 case_ "claiming and giving back, memmap=pmem" claims pmem
 case_ "compression" compression
+case_ "hooks" hooks
+case_ "hooks, page cache" hooks_cache
 case_ "files that do something" files
 case_ "swap while allocations fail at random" under_swap
 case_ "loading, with each allocation failing in turn" loads
