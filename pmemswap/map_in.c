@@ -59,6 +59,9 @@ DEFINE_STATIC_CALL_NULL(ps_get_swap_device, get_swap_device);
 /* Without it all page-ins copy. */
 struct pmem_tier_feature ps_map_in_feature = { .name = "map_in" };
 
+/* Slots that are looked at before others get the CPU. */
+#define LOOK_BATCH	65536
+
 /* enable_lock makes installing the hooks one step, and protects slots_found. */
 static DEFINE_MUTEX(enable_lock);
 static bool slots_found;
@@ -118,6 +121,7 @@ static enum ps_fallback map_in(struct vm_fault *vmf, struct pmemswap *ps,
 	unsigned int mapped = 0, shared = 0;
 	enum ps_fallback reason;
 	struct lending l;
+	int upkeep_on;
 	struct ps_table t;
 	pte_t *ptep = vmf->pte;
 
@@ -165,17 +169,19 @@ static enum ps_fallback map_in(struct vm_fault *vmf, struct pmemswap *ps,
 		mapped += map_around(&l, &t, &shared);
 	}
 	account_lent(&l, pte_page(ptep_get(ptep)), mapped);
+	/* Under RCU still: pairs with ps_upkeep_work(). */
+	ps_count(ps, PS_LENT, mapped);
+	upkeep_on = READ_ONCE(ps->upkeep_on);
 	__acquire(RCU);	/* for sparse: it was handle_pte_fault() */
 	pte_unmap_unlock(ptep, vmf->ptl);
 
 	/* What was swapped out is back, as far as vmstat and sar are concerned. */
-	ps_count(ps, PS_LENT, mapped);
 	mapped += shared;
 	count_vm_events(PSWPIN, mapped);
 	ps_count(ps, PS_MAPPED_IN, 1);
 	ps_count(ps, PS_MAPPED_AROUND, mapped - 1);
 	trace_map_in(ps->id, swp_offset(entry), address, mapped, write);
-	if (unlikely(!READ_ONCE(ps->upkeep_on)))
+	if (unlikely(!upkeep_on))
 		ps_upkeep_start(ps);
 	return PS_FALLBACK_NONE;
 }
@@ -318,11 +324,20 @@ static int install(void)
 	return err && err != -ENOMEM ? -EOPNOTSUPP : err;
 }
 
-/* Is there something in a slot that may be older than what zswap has? */
+/*
+ * Is there something in a slot that may be older than what zswap has? One by one: a sum over
+ * CPUs, while slots are written and freed, can miss one that stays in use all the time.
+ */
 static void look_for_slots(struct pmemswap *ps)
 {
-	if (ps_slots_used(ps))
-		slots_found = true;
+	unsigned long index;
+
+	for (index = 0; index < ps->nr_slots && !slots_found; index++) {
+		if (slot_kind(READ_ONCE(ps->slots[index].word)) != SLOT_EMPTY)
+			slots_found = true;
+		if (index % LOOK_BATCH == 0)
+			cond_resched();
+	}
 }
 
 /**

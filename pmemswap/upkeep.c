@@ -121,7 +121,7 @@ static void ps_upkeep_work(struct work_struct *work)
 	ps->upkeep_last = start;
 	if (!ps_lent_pages(ps)) {
 		WRITE_ONCE(ps->upkeep_on, 0);
-		/* Who lent a page and found it on has counted the page after this. */
+		/* Who lent a page and found it on has counted the page after this: map_in(). */
 		synchronize_rcu();
 		if (!ps_lent_pages(ps) || xchg(&ps->upkeep_on, 1))
 			return;
