@@ -383,8 +383,11 @@ void pack_free(struct pack *pack, unsigned long word)
 	unsigned long next = pack_next(pack, word);
 
 	atomic_long_sub(w.len, &pack->live);
-	if (pack->wipe)
+	if (pack->wipe) {
 		wipe_object(pack, &w, next);
+		/* Non-temporal stores before the page may be another's. */
+		wmb();
+	}
 	release(pack, w.page, first);
 	if (next != PACK_NONE)
 		release(pack, next, w.len - first);
