@@ -19,6 +19,7 @@
 #include <linux/module.h>
 #include <linux/pagemap.h>
 #include <linux/vmstat.h>
+#include <pmem_tier/dram.h>
 
 #include "core.h"
 
@@ -50,6 +51,18 @@ void tier_cached_init(void)
 	}
 	root_memcg = (unsigned long)mem_cgroup_from_css(css);
 }
+
+/**
+ * pmem_tier_root_memcg() - what a page of the root cgroup has in memcg_data
+ *
+ * Context: any.
+ * Return: it; 0 without memory cgroups.
+ */
+unsigned long pmem_tier_root_memcg(void)
+{
+	return root_memcg;
+}
+EXPORT_SYMBOL_GPL(pmem_tier_root_memcg);
 
 /**
  * pmem_tier_cached_is_roots() - does a page belong to the root cgroup?

@@ -24,8 +24,6 @@ DEFINE_STATIC_CALL_NULL(ps_mem_cgroup_from_id, mem_cgroup_from_id);
 DEFINE_STATIC_CALL_NULL(ps_mem_cgroup_charge, __mem_cgroup_charge);
 DEFINE_STATIC_CALL_NULL(ps_mem_cgroup_uncharge, __mem_cgroup_uncharge);
 
-static unsigned long root_memcg;
-
 /**
  * ps_charge_init() - find what charging takes
  *
@@ -43,7 +41,6 @@ int ps_charge_init(void)
 		"int __mem_cgroup_charge(struct folio *, struct mm_struct *, unsigned int)");
 	void *uncharge = pmem_tier_symbol(f,
 		"void __mem_cgroup_uncharge(struct folio *)");
-	struct cgroup_subsys_state *css;
 
 	if (!lookup || !from_id || !charge || !uncharge)
 		return -EOPNOTSUPP;
@@ -51,10 +48,6 @@ int ps_charge_init(void)
 	static_call_update(ps_mem_cgroup_from_id, from_id);
 	static_call_update(ps_mem_cgroup_charge, charge);
 	static_call_update(ps_mem_cgroup_uncharge, uncharge);
-	/* The root cgroup's own: constant, so no RCU. */
-	css = rcu_dereference_protected(memory_cgrp_subsys.root->cgrp.subsys[memory_cgrp_id],
-					true);
-	root_memcg = (unsigned long)mem_cgroup_from_css(css);
 	return 0;
 }
 
@@ -111,7 +104,7 @@ bool ps_charge_move(struct page *page, struct mem_cgroup *memcg, gfp_t patience)
 	int err;
 
 	if (!memcg) {
-		page->memcg_data = root_memcg;
+		page->memcg_data = pmem_tier_root_memcg();
 		return true;
 	}
 	old = set_active_memcg(memcg);
@@ -131,7 +124,7 @@ bool ps_charge_move(struct page *page, struct mem_cgroup *memcg, gfp_t patience)
  */
 void ps_charge_stay(struct page *page)
 {
-	if (page->memcg_data != root_memcg)
+	if (page->memcg_data != pmem_tier_root_memcg())
 		static_call(ps_mem_cgroup_uncharge)(page_folio(page));
 	page->memcg_data = 0;
 }
