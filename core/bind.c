@@ -72,7 +72,8 @@ static ssize_t unbind_store(struct device_driver *drv, const char *buf,
 	struct device *dev = find_namespace(drv, buf);
 	int err = -ENODEV;
 
-	if (dev && dev->driver == drv) {
+	/* tier_quiesce() looks whether it still is. */
+	if (dev && READ_ONCE(dev->driver) == drv) {
 		err = mutex_lock_interruptible(&bind_lock);
 		if (err)
 			goto out;

@@ -100,8 +100,9 @@ void pmem_tier_lend_cached(struct pmem_tier *tier, struct page *page,
 	/*
 	 * PG_active: folio_mark_accessed() of the classic LRU would take a page without
 	 * it for one to be activated on the second access, and clear PG_referenced.
+	 * Who has no reference changes hints at most, of the page's last life.
 	 */
-	page->flags |= BIT(PG_uptodate) | BIT(PG_active);
+	data_race(page->flags |= BIT(PG_uptodate) | BIT(PG_active));
 	page->mapping = mapping;
 	page->index = index;
 	page->private = 0;
@@ -210,8 +211,9 @@ void tier_cached_page_free(struct tier_ns *ns, struct page *page)
 	page->memcg_data = root_memcg;
 	lruvec_stat_mod_folio(folio, NR_FILE_PAGES, 1);
 	page->memcg_data = 0;
-	page->flags &= ~(PAGE_FLAGS_CHECK_AT_PREP | __PG_HWPOISON) |
-		       (1UL << PG_reserved);
+	/* As in pmem_tier_lend_cached(). */
+	data_race(page->flags &= ~(PAGE_FLAGS_CHECK_AT_PREP | __PG_HWPOISON) |
+				 (1UL << PG_reserved));
 	pmem_tier_free(&ns->tier, index, PMEM_TIER_CACHE);
 	if (unlikely(READ_ONCE(ns->orphans)))
 		orphan_gone(ns);

@@ -33,7 +33,8 @@ long pmem_tier_spare_dram(void)
 			if (!managed_zone(zone))
 				continue;
 			spare += zone_page_state(zone, NR_FREE_PAGES);
-			spare -= high_wmark_pages(zone);
+			/* An estimate: reclaim changes it now and then. */
+			spare -= data_race(high_wmark_pages(zone));
 			spare -= zone_managed_pages(zone) / SPARE_PART;
 		}
 	}

@@ -144,7 +144,8 @@ static unsigned long take_bit(struct freemap *map, unsigned int section,
 	unsigned long bit = from;
 
 	for (;;) {
-		bit = find_next_zero_bit(map->taken, end, bit);
+		/* A hint: who gets the bit is decided below. */
+		bit = data_race(find_next_zero_bit(map->taken, end, bit));
 		if (bit >= end) {
 			bit = first;
 			cpu_relax();

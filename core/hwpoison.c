@@ -106,9 +106,12 @@ static struct mm_struct *next_mm(int *nr)
 		rcu_read_lock();
 		pid = idr_get_next(&init_pid_ns.idr, nr);
 		task = pid ? pid_task(pid, PIDTYPE_PID) : NULL;
-		/* A leader that has ended may leave threads behind. */
-		if (task && (thread_group_leader(task) ||
-			     !READ_ONCE(task->group_leader->mm)))
+		/*
+		 * A leader that has ended may leave threads behind. While execve() makes
+		 * another thread the leader, both are looked at, or the same twice.
+		 */
+		if (task && (data_race(thread_group_leader(task)) ||
+			     !READ_ONCE(READ_ONCE(task->group_leader)->mm)))
 			get_task_struct(task);
 		else
 			task = NULL;

@@ -22,8 +22,9 @@ static struct tier_ns *pgmap_to_ns(struct dev_pagemap *pgmap)
  */
 static void forget(struct page *page)
 {
-	page->flags &= ~(PAGE_FLAGS_CHECK_AT_PREP | __PG_HWPOISON) |
-		       (1UL << PG_reserved);
+	/* Who has no reference changes hints at most: PG_waiters, what tells of accesses. */
+	data_race(page->flags &= ~(PAGE_FLAGS_CHECK_AT_PREP | __PG_HWPOISON) |
+				 (1UL << PG_reserved));
 }
 
 /**

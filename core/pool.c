@@ -400,7 +400,9 @@ EXPORT_SYMBOL_GPL(pmem_tier_index_cached);
  */
 unsigned long pmem_tier_next_cached(struct pmem_tier *tier, unsigned long from)
 {
-	return find_next_bit(to_tier_ns(tier)->cached, tier->nr_pages, from);
+	/* Pages come and go: what is found is a hint. */
+	return data_race(find_next_bit(to_tier_ns(tier)->cached, tier->nr_pages,
+				       from));
 }
 EXPORT_SYMBOL_GPL(pmem_tier_next_cached);
 

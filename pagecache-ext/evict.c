@@ -108,11 +108,11 @@ static noinline bool within_limit(unsigned long nr)
 /* Files of these kinds are refused, whatever the targets are. */
 #define REFUSED_INODES	(S_ENCRYPTED | S_DAX | S_SWAPFILE)
 
-static enum cx_reject why_refused(const struct inode *inode)
+static enum cx_reject why_refused(unsigned int flags)
 {
-	if (IS_ENCRYPTED(inode))
+	if (flags & S_ENCRYPTED)
 		return CX_REJECT_ENCRYPTED;
-	return IS_DAX(inode) ? CX_REJECT_DAX : CX_REJECT_SWAPFILE;
+	return flags & S_DAX ? CX_REJECT_DAX : CX_REJECT_SWAPFILE;
 }
 
 /* Mappings with any of these are refused: on their way out, or particular about their folios. */
@@ -134,24 +134,28 @@ static enum cx_reject why_refused(const struct inode *inode)
  * what it is; one with ->free_folio() or AS_RELEASE_ALWAYS keeps books. Files whose data goes
  * through the journal (they have the ->migrate_folio() that minds references to buffers) stay
  * out: once, after a crash, a hole that had been synced read as what was there before.
+ *
+ * What isn't under the i_pages lock may change meanwhile (chattr, swapon, an I/O error): then the
+ * page was evicted before or after that.
  */
 static __always_inline enum cx_reject check(const struct folio *folio,
 					    const struct address_space *mapping,
 					    unsigned long nr)
 {
-	const struct address_space_operations *ops = mapping->a_ops;
+	const struct address_space_operations *ops = READ_ONCE(mapping->a_ops);
 	const struct inode *inode = mapping->host;
+	unsigned int flags = READ_ONCE(inode->i_flags);
+	umode_t mode = READ_ONCE(inode->i_mode);
 
-	if (!S_ISREG(inode->i_mode) &&
-	    unlikely(!S_ISBLK(inode->i_mode)))
+	if (!S_ISREG(mode) && unlikely(!S_ISBLK(mode)))
 		return CX_REJECT_KIND;
-	if (inode->i_flags & REFUSED_INODES)
-		return why_refused(inode);
-	if (mapping->flags & REFUSED_MAPPINGS ||
+	if (flags & REFUSED_INODES)
+		return why_refused(flags);
+	if (READ_ONCE(mapping->flags) & REFUSED_MAPPINGS ||
 	    !ops->migrate_folio || ops->free_folio)
 		return CX_REJECT_KIND;
 	if (unlikely(ops->migrate_folio == buffer_migrate_folio_norefs) &&
-	    !S_ISBLK(inode->i_mode))
+	    !S_ISBLK(mode))
 		return CX_REJECT_KIND;
 	if ((READ_ONCE(folio->flags) & CHECKED_FLAGS) != WANTED_FLAGS)
 		return CX_REJECT_PAGE;
@@ -217,7 +221,8 @@ static __always_inline void describe(struct cx_page *page,
 {
 	if (likely(memcg))
 		*page = (struct cx_page) {
-			.memcg = mem_cgroup_id(memcg),
+			/* It ends with the cgroup: then it is no one's, or fails @serial. */
+			.memcg = data_race(mem_cgroup_id(memcg)),
 			.target = slot,
 			.serial = memcg->css.serial_nr,
 		};

@@ -33,8 +33,9 @@ static unsigned long scan(struct shrinker *s, struct shrink_control *sc)
 {
 	unsigned long freed = 0, most, i;
 	struct cx_tiers *tiers;
-	struct cx_tier *ct;
 	static unsigned int turn;
+	struct cx_tier *ct;
+	unsigned int n;
 
 	rcu_read_lock();
 	tiers = rcu_dereference(cx_tiers);
@@ -43,8 +44,9 @@ static unsigned long scan(struct shrinker *s, struct shrink_control *sc)
 		return SHRINK_STOP;
 	}
 	/* A hint: which of them doesn't matter, if it isn't always the same. */
-	ct = tiers->tier[READ_ONCE(turn) % tiers->nr];
-	WRITE_ONCE(turn, turn + 1);
+	n = READ_ONCE(turn);
+	WRITE_ONCE(turn, n + 1);
+	ct = tiers->tier[n % tiers->nr];
 	/* To find the few that are left in a large pool takes time. */
 	most = pmem_tier_used_pages(ct->tier, PMEM_TIER_CACHE);
 	most = min(most, sc->nr_to_scan);

@@ -99,7 +99,8 @@ notrace unsigned int cx_target_of(const struct inode *inode)
 {
 	struct targets *all = rcu_dereference_sched(targets);
 	const struct super_block *sb = inode->i_sb;
-	bool bdev = S_ISBLK(inode->i_mode);
+	/* chmod writes it, but not this part of it. */
+	bool bdev = S_ISBLK(READ_ONCE(inode->i_mode));
 	const struct target *t, *end;
 	u64 key;
 

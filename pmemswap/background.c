@@ -114,7 +114,7 @@ static bool work(struct ps_compress *c, bool called, bool more)
 /* Others have the CPU until what was used is no more than the thread's part. */
 static void pause_for_others(struct ps_compress *c)
 {
-	u64 ran = current->se.sum_exec_runtime;
+	u64 ran = READ_ONCE(current->se.sum_exec_runtime);
 
 	c->owed += ran - c->ran;
 	c->ran = ran;

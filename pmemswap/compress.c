@@ -393,7 +393,7 @@ int ps_compress_set_level(struct pmemswap *ps, int level)
  */
 int ps_compress_now(struct pmemswap *ps)
 {
-	u64 used, before = current->se.sum_exec_runtime;
+	u64 used, before = READ_ONCE(current->se.sum_exec_runtime);
 	struct ps_compress *c = ps->compress;
 	struct ps_pass pass = {};
 	bool more = true;
@@ -426,7 +426,8 @@ int ps_compress_now(struct pmemswap *ps)
 		pack_end(&c->pack);
 		mutex_unlock(&c->lock);
 	}
-	atomic64_add(current->se.sum_exec_runtime - before, &c->ns);
+	/* Another CPU may be about to bring it up to date. */
+	atomic64_add(READ_ONCE(current->se.sum_exec_runtime) - before, &c->ns);
 	return err;
 }
 

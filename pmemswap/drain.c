@@ -275,7 +275,8 @@ static bool worth_trying(struct pmemswap *ps, struct page *page, bool room)
 
 	if (!folio_try_get(folio))
 		return false;
-	if (!folio_test_anon(folio) ||
+	/* Not locked: whose of a family it is may change, but not that. */
+	if (!data_race(folio_test_anon(folio)) ||
 	    folio_ref_count(folio) > folio_mapcount(folio) + 2)
 		goto put;
 	worth = true;

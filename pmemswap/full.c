@@ -95,7 +95,8 @@ static bool same_priority(const struct swap_info_struct *a,
 	int nid;
 
 	for_each_node(nid)
-		if (a->avail_lists[nid].prio == b->avail_lists[nid].prio)
+		if (READ_ONCE(a->avail_lists[nid].prio) ==
+		    READ_ONCE(b->avail_lists[nid].prio))
 			return true;
 	return false;
 }

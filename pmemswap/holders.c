@@ -65,7 +65,7 @@ void ps_report_holders(struct pmemswap *ps)
 
 	for (at = 0; at < nr && can && h.nr < PIDS_MAX; at++) {
 		if (page_count(pfn_to_page(first + at)) &&
-		    PageAnon(pfn_to_page(first + at)))
+		    ps_maybe_anon(pfn_to_page(first + at)))
 			ps_rmap(pfn_to_page(first + at), add_owner, &h);
 		cond_resched();
 	}

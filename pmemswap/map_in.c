@@ -107,7 +107,8 @@ static unsigned int map_around(const struct lending *l, const struct ps_table *t
  */
 bool ps_vma_may_map(const struct vm_area_struct *vma)
 {
-	return !(vma->vm_flags &
+	/* Unlending has no mmap_lock. mlock() comes for the page tables later. */
+	return !(READ_ONCE(vma->vm_flags) &
 		 (VM_LOCKED | VM_DROPPABLE | VM_SHADOW_STACK | VM_HUGETLB));
 }
 
@@ -197,7 +198,8 @@ struct pmemswap *ps_of_si(const struct swap_info_struct *si)
 {
 	struct gendisk *disk;
 
-	if (!(si->flags & SWP_BLKDEV))
+	/* That one doesn't change meanwhile, others of the flags do. */
+	if (!data_race(si->flags & SWP_BLKDEV))
 		return NULL;
 	disk = si->bdev->bd_disk;
 	return disk->fops == &ps_fops ? disk->private_data : NULL;

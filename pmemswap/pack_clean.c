@@ -222,7 +222,9 @@ bool pack_clean(struct pack *pack, unsigned int *moved)
 			return false;
 		pack->clean_below = CLEAN_FIRST;
 	}
-	page = find_next_bit(pack->map, pack->nr_pool, pack->clean_at);
+	/* Others set and clear bits: pack_page_hold() looks again. */
+	page = data_race(find_next_bit(pack->map, pack->nr_pool,
+				       pack->clean_at));
 	if (page >= pack->nr_pool) {
 		pack->clean_at = 0;
 		if (pack->clean_below >= CLEAN_LAST) {

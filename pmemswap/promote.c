@@ -72,7 +72,8 @@ static bool test_young(struct vm_area_struct *vma, unsigned long address,
 	/* As ptep_clear_young_notify(): a stale TLB entry costs a look, no data. */
 	bool young = static_call(ps_clear_young)(vma, address, pte);
 
-	if (mm_has_notifiers(mm))
+	/* One that is there only now gets no page without the page table lock. */
+	if (data_race(mm_has_notifiers(mm)))
 		young |= static_call(ps_notify_young)(mm, address,
 						      address + PAGE_SIZE);
 	return young;
@@ -127,7 +128,7 @@ static unsigned int look(struct scan *s)
 		struct page *page = pfn_to_page(s->first + i);
 
 		/* The page cache's are not ours to move. */
-		if (page_count(page) && PageAnon(page) &&
+		if (page_count(page) && ps_maybe_anon(page) &&
 		    !test_bit(i, s->seen))
 			ps_rmap(page, look_around, s);
 	}

@@ -22,6 +22,15 @@ enum ps_rmap_next {
 typedef enum ps_rmap_next (*ps_rmap_fn)(struct page_vma_mapped_walk *mapped,
 					void *arg);
 
+/*
+ * Is it a page of a process? PageAnon() for those who have no reference: the answer may be
+ * out of date at once, and ps_rmap() and isolate() look again.
+ */
+static inline bool ps_maybe_anon(const struct page *page)
+{
+	return (unsigned long)READ_ONCE(page->mapping) & PAGE_MAPPING_ANON;
+}
+
 void ps_rmap(struct page *page, ps_rmap_fn fn, void *arg);
 bool ps_rmap_locked(struct folio *folio, ps_rmap_fn fn, void *arg);
 bool ps_rmap_enable(void);

@@ -22,13 +22,14 @@ bool slot_same_filled(const void *page, u32 *value)
 {
 	const u64 *p = page;
 	const unsigned int last = PAGE_SIZE / sizeof(*p) - 1;
+	/* Whose page it is may write to it meanwhile: then it will be written out again. */
 	u64 first = READ_ONCE(p[0]);
 	unsigned int i;
 
-	if (first != p[last] || (u32)first != first >> 32)
+	if (first != READ_ONCE(p[last]) || (u32)first != first >> 32)
 		return false;
 	for (i = 1; i < last; i++)
-		if (p[i] != first)
+		if (READ_ONCE(p[i]) != first)
 			return false;
 	*value = first;
 	return true;

@@ -177,8 +177,11 @@ static enum ps_rmap_next unlend(struct page_vma_mapped_walk *mapped, void *arg)
 	struct ps_table t;
 	pg_data_t *pgdat;
 
-	/* With several it isn't a question of this place. */
-	if (!mapped_once(u->page) || mm_has_notifiers(mm) ||
+	/*
+	 * With several it isn't a question of this place. A notifier that is there
+	 * only now has none of these pages yet: to get them takes this lock.
+	 */
+	if (!mapped_once(u->page) || data_race(mm_has_notifiers(mm)) ||
 	    !ps_vma_may_map(vma))
 		return PS_RMAP_STOP;
 	ps_table_around(&t, vma, mapped->address, mapped->pte, UNLEND_BATCH);
@@ -192,7 +195,8 @@ static enum ps_rmap_next unlend(struct page_vma_mapped_walk *mapped, void *arg)
 	 * do. But @u->page may be somebody else's by now, once it is compressed.
 	 */
 	__mod_node_page_state(pgdat, NR_ANON_MAPPED, -(long)u->nr);
-	update_hiwater_rss(mm);
+	/* Under one of several page table locks, as mm does. */
+	data_race(({ update_hiwater_rss(mm); 0; }));
 	/* add_mm_counter() wants an unexported tracepoint. */
 	percpu_counter_add(&mm->rss_stat[MM_ANONPAGES], -(s64)u->nr);
 	percpu_counter_add(&mm->rss_stat[MM_SWAPENTS], u->nr);

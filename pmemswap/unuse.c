@@ -68,7 +68,8 @@ static int skip_vma(unsigned long addr, unsigned long next,
 	struct unuse *u = walk->private;
 	struct vm_area_struct *vma = walk->vma;
 
-	if (!vma->anon_vma || !ps_vma_may_map(vma))
+	/* Faults set it, once. */
+	if (!READ_ONCE(vma->anon_vma) || !ps_vma_may_map(vma))
 		return 1;
 	set_lending(&u->l, u->ps, u->l.si, vma, u->l.type, true);
 	return 0;

@@ -22,6 +22,7 @@
 
 #include "origin.h"
 #include "pmemswap.h"
+#include "rmap.h"
 #include "trace.h"
 
 #define PERIOD		HZ
@@ -54,7 +55,7 @@ static bool wanted_back(struct pmemswap *ps, const struct page *page, bool low)
 	swp_entry_t entry = { .val = lent_origin(page) };
 	unsigned long word;
 
-	if (!page_count(page) || !PageAnon(page))
+	if (!page_count(page) || !ps_maybe_anon(page))
 		return false;
 	if (is_memcg(entry.val) || !low)
 		return is_memcg(entry.val);

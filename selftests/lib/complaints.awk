@@ -11,7 +11,7 @@ BEGIN {
 FNR == 1 { oom = 0 }
 
 # The command line names options such as rcu_cpu_stall_timeout; a test may be named after a complaint
-/[Cc]ommand line: |[Cc]ommand line parameters|RCU CPU stall warnings timeout set|\] ktap: / { next }
+/[Cc]ommand line: |[Cc]ommand line parameters|RCU CPU stall warnings timeout set|kcsan: .*mode configured|\] ktap: / { next }
 
 # The report of the OOM killer comes with a call trace that means no harm
 / invoked oom-killer: /		{ oom = 1 }
