@@ -219,6 +219,15 @@ int tier_hwpoison_find(struct tier_ns *ns);
 bool tier_hwpoison_left(struct tier_ns *ns);
 void tier_hwpoison_exit(void);
 
+/* media.c */
+#ifdef CONFIG_FAULT_INJECTION_DEBUG_FS
+void tier_media_init(void);
+void tier_media_exit(void);
+#else
+static inline void tier_media_init(void) {}
+static inline void tier_media_exit(void) {}
+#endif
+
 /* hibernate.c */
 int tier_hibernate_init(void);
 void tier_hibernate_exit(void);

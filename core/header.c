@@ -8,7 +8,7 @@
 #include <linux/io.h>
 #include <linux/libnvdimm.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
+#include <pmem_tier/media.h>
 
 #include "core.h"
 #include "signature.h"
@@ -71,8 +71,7 @@ static int guard_read(struct tier_ns *ns, u64 offset, void *buf)
 	addr = memremap(ns->phys + offset, GUARD_BYTES, MEMREMAP_WB);
 	if (!addr)
 		return -ENOMEM;
-	if (copy_mc_to_kernel(buf, addr, GUARD_BYTES))
-		err = -EIO;
+	err = pmem_tier_copy_mc(buf, addr, GUARD_BYTES);
 	memunmap(addr);
 	return err;
 }

@@ -15,6 +15,7 @@ static int __init pmem_tier_init(void)
 
 	if (err)
 		return err;
+	tier_media_init();
 	tier_cached_init();
 	err = tier_hibernate_init();
 	if (err)
@@ -24,6 +25,7 @@ static int __init pmem_tier_init(void)
 		return 0;
 	tier_hibernate_exit();
 out_sysfs:
+	tier_media_exit();
 	tier_sysfs_exit();
 	return err;
 }
@@ -34,6 +36,7 @@ static void __exit pmem_tier_exit(void)
 	tier_hibernate_exit();
 	tier_hwpoison_exit();
 	tier_long_pin_exit();
+	tier_media_exit();
 	tier_sysfs_exit();
 }
 

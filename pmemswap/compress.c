@@ -25,6 +25,7 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/vmalloc.h>
+#include <pmem_tier/media.h>
 
 #include "compress.h"
 #include "pmemswap.h"
@@ -48,7 +49,7 @@ static int read_pmem(const struct pack *pack, unsigned long page,
 
 	if (pmem_tier_index_bad(tier, page))
 		return -EIO;
-	if (likely(!copy_mc_to_kernel(to, pmem_tier_index_addr(tier, page) +
+	if (likely(!pmem_tier_copy_mc(to, pmem_tier_index_addr(tier, page) +
 					  offset, bytes)))
 		return 0;
 	pmem_tier_mark_bad(tier, page);

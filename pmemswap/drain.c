@@ -12,6 +12,7 @@
 #include <linux/sched/signal.h>
 #include <linux/static_call.h>
 #include <pmem_tier/dram.h>
+#include <pmem_tier/media.h>
 
 #include "origin.h"
 #include "pmemswap.h"
@@ -159,7 +160,7 @@ static unsigned long copy_to_dram(struct pmemswap *ps, struct batch *b,
 	if (!charge(ps, b, src))
 		goto free;
 	/* A page that can't be read stays: whoever reads it is killed, others not. */
-	if (copy_mc_highpage(dst, src)) {
+	if (pmem_tier_copy_mc_page(dst, src)) {
 		ps_charge_stay(src);
 		goto free;
 	}

@@ -9,8 +9,8 @@
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/string.h>
-#include <linux/uaccess.h>
 #include <linux/uuid.h>
+#include <pmem_tier/media.h>
 
 struct pmem_tier_feature;
 
@@ -229,7 +229,7 @@ static inline bool pmem_tier_index_bad(struct pmem_tier *tier,
 static inline int pmem_tier_copy_out(struct pmem_tier *tier,
 				     unsigned long index, void *dst)
 {
-	if (likely(!copy_mc_to_kernel(dst, pmem_tier_index_addr(tier, index),
+	if (likely(!pmem_tier_copy_mc(dst, pmem_tier_index_addr(tier, index),
 				      PAGE_SIZE)))
 		return 0;
 	pmem_tier_mark_bad(tier, index);
