@@ -231,6 +231,35 @@ taken()
 	_write "$map" off
 }
 
+# The search for slots is hooked already: a pool that runs dry has writes fail, no data is lost
+taken_scan()
+{
+	in_the_way 'int scan_swap_map_slots(struct swap_info_struct *, unsigned char, int, swp_entry_t *, int)'
+	log_mark
+	modprobe pmemswap size=512M
+	log_has 'next_device is off: .*hook'
+	grep -q '^next_device: off: .*hook' "$TIER/features" || fail "$(<"$TIER/features")"
+	grep -q '^map_in: on' "$TIER/features" || fail "$(<"$TIER/features")"
+	DEV=$(dev_of "$SMALL")
+	swap_on "$DEV"
+	puppet p
+	tell p map a 240M
+	tell p fill a 1 random
+	tell p pageout a
+	puppet q
+	tell q map a 32M
+	tell q fill a 2 random
+	tell q pageout a
+	same "refused_allocations" "$(stat_of "$DEV" refused_allocations)" 0
+	num "failed_write_full_pages" "$(stat_of "$DEV" failed_write_full_pages)" -gt 0
+	tell p verify a
+	tell q verify a
+	puppet_end p
+	puppet_end q
+	swap_off "$DEV"
+	unload pmemswap pmem_tier_try
+}
+
 taken_cache()
 {
 	in_the_way "$1"
@@ -289,6 +318,7 @@ case_ "do_swap_page() is hooked already" taken 'unsigned int do_swap_page(struct
 case_ "zswap_store() is hooked already" taken 'bool zswap_store(struct folio *)'
 case_ "swapoff's function is hooked already" taken 'void disable_swap_slots_cache_lock(void)'
 case_ "long-term pins are hooked already" taken 'int migrate_device_coherent_folio(struct folio *)'
+case_ "the search for slots is hooked already" taken_scan
 case_ "eviction is hooked already" taken_cache "$EVICTION"
 case_ "long-term pins are hooked already, page cache" taken_cache 'int migrate_device_coherent_folio(struct folio *)'
 case_ "the namespace vanishes under swap" vanishes

@@ -297,6 +297,13 @@ permissions()
 		as_nobody test ! -w "$f" || fail "$f can be written by anybody"
 	done < <(find "$TIER" "/sys/block/$DEV/pmemswap" /sys/kernel/pmem_cachex \
 		/sys/module/{pmem_tier,pmemswap,pmem_cachex}/parameters -type f -perm /444)
+	# Nor has an event
+	f=(/sys/kernel/tracing/events/pmem{swap,_cachex}/*/format)
+	[[ -e ${f[0]} && -e ${f[-1]} ]] || fail "no events: ${f[*]}"
+	! grep -E '%p|field:.*\*' "${f[@]}" || fail "an event has a pointer"
+	f=("/sys/kernel/debug/pmemswap/$DEV"/*)
+	[[ -e ${f[0]} ]] || fail "nothing in debugfs"
+	same "modes in debugfs" "$(stat -c %a "${f[@]}" | sort -u)" 400
 	same "messages with an address" "$(dmesg | grep -E 'pmem(_tier|swap|_cachex)' | grep -cE 'ffff[0-9a-f]{12}')" 0
 }
 
