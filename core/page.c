@@ -60,6 +60,7 @@ void pmem_tier_unlent(struct pmem_tier *tier, struct page *page)
 	page->mapping = NULL;
 	forget(page);
 	this_cpu_dec(ns->counts->lent);
+	tier_returned(ns);
 	put_dev_pagemap(page->pgmap);
 }
 EXPORT_SYMBOL_GPL(pmem_tier_unlent);
