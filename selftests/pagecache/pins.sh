@@ -175,7 +175,6 @@ mapped()
 	num "pages in pmem" "$(cx stored_pages)" -ge 200
 }
 
-# Nobody has it any more, and the disk is intact
 # unmapped [HOW]: nobody has it any more, and the namespace comes back
 unmapped()
 {
