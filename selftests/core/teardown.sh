@@ -74,7 +74,7 @@ everything()
 
 start_load()
 {
-	limited files 16M 0
+	squeezed files 16M 0
 	cg_exec "$CG" "$PROGS/filetorture" --dir "$MNT" --save $MODEL "${MODEL_OF[@]}" \
 		--seed "$1" --ops 100000000 &
 	LOADS=($!)

@@ -29,7 +29,7 @@ start_faults()
 {
 	mkswap "$OTHER" >/dev/null
 	swapon -p 1 "$OTHER"
-	limited memory 24M
+	squeezed memory 24M
 	cg_exec "$CG" "$PROGS/hog" --size 48M --threads 3 --random --passes 100000 --text &
 	LOADS+=($!)
 	# pins, forks and all else that there is
@@ -42,7 +42,7 @@ start_evictions()
 	fs_on ext4
 	mkdir -p /tmp/model
 	at_exit rm -rf /tmp/model
-	limited files 12M 0
+	squeezed files 12M 0
 	cg_exec "$CG" "$PROGS/filetorture" --dir "$MNT" --save /tmp/model --threads 3 --mib 4 \
 		--seed $RANDOM --ops 100000000 &
 	LOADS+=($!)

@@ -336,6 +336,15 @@ limited()
 	echo "${3:-max}" >"$CG/memory.swap.max"
 }
 
+# squeezed NAME BYTES [SWAP_MAX]: a cgroup for several threads that are to make do with this; sets CG. Not
+# memory.max: while one thread looks for what is old (MGLRU), and has no CPU, others find nothing to reclaim; after 16
+# times that is out of memory, and they are killed. Beyond memory.high they wait.
+squeezed()
+{
+	limited "$1" max "${3:-max}"
+	echo "$2" >"$CG/memory.high"
+}
+
 # cg_exec DIRECTORY CMD [ARG...]: for the background ("&"): $! is then the program itself
 cg_exec()
 {

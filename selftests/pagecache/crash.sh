@@ -85,7 +85,7 @@ on()
 	fs_off
 	mounted
 	cachex "$(fs_number)"
-	limited c 12M
+	squeezed c 12M
 	"${@:2}"
 	gone
 }

@@ -98,7 +98,7 @@ on()
 	fs_on "$1"
 	cachex "$(fs_number)"
 	[[ -z ${2:-} ]] || "${@:2}"
-	limited fio 28M
+	squeezed fio 28M
 	at_exit rm -f /tmp/fio.job /tmp/fio.out
 	for round in 0 1; do
 		fio_runs write_job $round

@@ -65,12 +65,12 @@ again()
 		FS=bdev
 		TARGET=bdev:$(majmin "$DISK")
 		where=(--bdev "$DISK")
-		limited t 64M
+		squeezed t 64M
 	else
 		fs_on "$1"
 		TARGET=$(fs_number)
 		where=(--dir "$MNT")
-		limited t 16M
+		squeezed t 16M
 	fi
 	cachex "$TARGET"
 	cg_exec "$CG" "$PROGS/filetorture" "${where[@]}" "${LOAD[@]}" --save $MODEL \

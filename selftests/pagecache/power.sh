@@ -40,7 +40,7 @@ before()
 		fs_on "${KINDS[i]}"
 		at_exit umount "$MNT"
 		numbers+=("$(fs_number)")
-		limited "c$i" 12M
+		squeezed "c$i" 12M
 		cg_exec "$CG" "$PROGS/filecrash" --dir "$MNT" --ledger "${DISKS[i + 3]}" \
 			--seed "$SEED" --at $((SEED % 5000)) reset &
 		pids+=($!)
@@ -66,7 +66,7 @@ after()
 	fs_check
 	mount -t "$FS" "$DISK" "$MNT"
 	cachex "$(fs_number)"
-	limited c 12M
+	squeezed c 12M
 	check_files "$CG"
 	check_files "$CG"
 	num "pages in pmem" "$(cx stored_pages)" -gt 3000

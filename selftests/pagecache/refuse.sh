@@ -340,7 +340,7 @@ torn_down()
 
 	fs_on "$1"
 	cachex "$(fs_number)"
-	limited f 12M
+	squeezed f 12M
 	head -c $((PAGES * 4096)) /dev/urandom >"$REF"
 	at_exit rm -f "$REF"
 	for i in 1 2 3; do

@@ -39,12 +39,12 @@ set_up()
 		TARGET=bdev:$(majmin "$DISK")
 		cachex "$TARGET"
 		# Its writers aren't held up by what their cgroup has dirty: they'd be killed.
-		limited t 64M
+		squeezed t 64M
 	else
 		fs_on "$@"
 		TARGET=$(fs_number)
 		cachex "$TARGET"
-		limited t 16M
+		squeezed t 16M
 	fi
 }
 
