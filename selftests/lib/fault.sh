@@ -7,8 +7,11 @@ FAULT=/sys/kernel/debug
 # function_at NAME: sets FIRST and END, where it is in the kernel
 function_at()
 {
-	read -r FIRST END < <(sort /proc/kallsyms |
-		awk -v f="$1" '$3 == f { first = $1; next } first && $1 != first { print "0x" first, "0x" $1; exit }')
+	# Addresses are of one length. (Not sort: for it the file is empty, so it takes next to no memory, and for ever)
+	read -r FIRST END < <(awk -v f="$1" '$3 == f { first = $1 "" }
+		{ addr[NR] = $1 "" }
+		END { for (i in addr) if (addr[i] > first && (end == "" || addr[i] < end)) end = addr[i]
+			if (first != "" && end != "") print "0x" first, "0x" end }' /proc/kallsyms)
 	[[ -n $END ]] || fail "where is $1()?"
 }
 

@@ -7,7 +7,12 @@
 /**
  * DOC: commands
  *
- * failnth [-k FILE] COMMAND: what is in FILE must be the same before and after each failure
+ * failnth [-e ERROR] [-k FILE] [-n MOST] COMMAND
+ *
+ * -e: this one, too, is how it may fail
+ * -k: what is in FILE must be the same before and after each failure
+ * -n: not all of them, but about so many: every second, say, or third; the first one is random.
+ *     (All of them if what worked isn't undone: there is one try that works, and none for counting)
  *
  * failnth load MODULE.ko [PARAMETERS]		load a module; undone by unloading it
  * failnth write FILE VALUE [FILE VALUE]...	write a value; undone by writing the others
@@ -19,10 +24,13 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "common.h"
 
-#define MOST	3000
+/* More than there are */
+#define MANY	1000000000U
+#define TRIES	3000
 
 static int argc_op;
 static char **argv_op;	/* ends with NULL */
@@ -107,20 +115,57 @@ static void undo(void)
 	}
 }
 
+static const char *also;
+
+static bool may_be(int err)
+{
+	return err == ENOMEM || err == ENOSPC || err == EAGAIN ||
+	       (also && !strcmp(also, strerrorname_np(err)));
+}
+
+static bool undoes(void)
+{
+	return !strcmp(argv_op[0], "load") || (argc_op > 3 && argv_op[3]);
+}
+
+/* How many allocations there are when none fails */
+static unsigned int count_all(int fd)
+{
+	unsigned int left;
+	int ret;
+
+	prepare();
+	set_nth(MANY);
+	ret = operate();
+	left = get_nth(fd);
+	set_nth(0);
+	if (ret)
+		die("%s", argv_op[0]);
+	finish();
+	undo();
+	return MANY - left;
+}
+
 int main(int argc, char **argv)
 {
-	unsigned int n, left, failed = 0, worked = 0;
+	unsigned int n, left, i, failed = 0, worked = 0;
+	unsigned int most = 0, step = 1;
 	char before[64], after[64];
 	int fd, ret, err;
 	char *dot;
 
-	if (argc > 2 && !strcmp(argv[1], "-k")) {
-		kept = argv[2];
-		argc -= 2;
-		argv += 2;
+	for (; argc > 2 && argv[1][0] == '-'; argc -= 2, argv += 2) {
+		if (!strcmp(argv[1], "-e"))
+			also = argv[2];
+		else if (!strcmp(argv[1], "-k"))
+			kept = argv[2];
+		else if (!strcmp(argv[1], "-n"))
+			most = (unsigned int)parse_number(argv[2]);
+		else
+			break;
 	}
 	if (argc < 3 || (strcmp(argv[1], "load") && (strcmp(argv[1], "write") || argc < 4))) {
-		fprintf(stderr, "usage: failnth [-k FILE] load MODULE.ko [PARAMETERS]|write FILE VALUE [FILE VALUE]...\n");
+		fprintf(stderr, "usage: failnth [-e ERROR] [-k FILE] [-n MOST] load MODULE.ko [PARAMETERS]|write FILE VALUE [FILE VALUE]...\n");
 		return EXIT_SETUP;
 	}
 	argc_op = argc - 1;
@@ -133,7 +178,15 @@ int main(int argc, char **argv)
 	fd = open("/proc/thread-self/fail-nth", O_RDONLY);
 	if (fd < 0)
 		die("fail-nth");
-	for (n = 1; n < MOST; n++) {
+	n = 1;
+	if (most && undoes()) {
+		left = count_all(fd);
+		step = left > most ? left / most : 1;
+		n += (unsigned int)mix64((uint64_t)time(NULL)) % step;
+		printf("%u allocations, every %uth from %u on: ", left, step, n);
+		fflush(stdout);
+	}
+	for (i = 0; i < TRIES; i++, n += step) {
 		look(before, sizeof(before));
 		prepare();
 		set_nth(n);
@@ -157,7 +210,7 @@ int main(int argc, char **argv)
 			continue;
 		}
 		failed++;
-		if (err != ENOMEM && err != ENOSPC && err != EAGAIN) {
+		if (!may_be(err)) {
 			printf("allocation %u: %s\n", n, strerrorname_np(err));
 			return EXIT_WRONG_DATA;
 		}
