@@ -93,6 +93,19 @@ static bool range_usable(const struct tier_ns *ns)
 	return true;
 }
 
+/* Nobody else may have it. */
+static int take_range(struct tier_ns *ns)
+{
+	if (request_mem_region(ns->phys, ns->size, ns->tier.name))
+		return 0;
+	/* It doesn't say why. */
+	if (region_intersects(ns->phys, ns->size, IORESOURCE_BUSY,
+			      IORES_DESC_NONE) == REGION_DISJOINT)
+		return -ENOMEM;
+	pr_err("%s: refused: its range is in use\n", ns->tier.name);
+	return -EBUSY;
+}
+
 /**
  * tier_range_map() - make struct pages for the range of a tier
  * @ns: the tier, with phys and size set
@@ -115,10 +128,9 @@ int tier_range_map(struct tier_ns *ns)
 
 	if (!range_usable(ns))
 		return -EINVAL;
-	if (!request_mem_region(ns->phys, ns->size, ns->tier.name)) {
-		pr_err("%s: refused: its range is in use\n", ns->tier.name);
-		return -EBUSY;
-	}
+	err = take_range(ns);
+	if (err)
+		return err;
 
 	err = choose_memmap(ns);
 	if (err)
