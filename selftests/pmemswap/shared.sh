@@ -174,7 +174,8 @@ drain_and_swapoff()
 	end
 }
 
-nothing_swapped() { (( $(<"$CG/memory.swap.current") == 0 )); }
+# ... but for what the CPUs keep
+nothing_swapped() { (( $(<"$CG/memory.swap.current") <= $(slot_cache) << 12 )); }
 
 # A page in DRAM and what is left in the slot are both accounted for
 charged()
@@ -197,6 +198,7 @@ charged()
 	puppet_end p
 	loop_until 20 nothing_swapped
 	swap_off "$DEV"
+	same "memory.swap.current" "$(<"$CG/memory.swap.current")" 0
 	idle "$BIG"
 }
 
