@@ -82,7 +82,7 @@ check: setup ## run all tests in guests; a few on the debug kernel first, if it 
 check-debug: setup ## run guest tests on a kernel with KASAN, lockdep, kmemleak ...
 	@selftests/debug/check $(if $(FLAVOUR),-f $(FLAVOUR)) $(TESTS)
 
-coverage: setup ## run guest tests on the debug kernel: which lines of the modules are never run?
+coverage: setup ## run guest tests on a kernel with fault injection: which lines are never run?
 	@selftests/debug/check --coverage $(TESTS)
 
 bench: ## measure, in guests: tables, JSON and charts
