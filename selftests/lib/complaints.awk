@@ -8,7 +8,7 @@ BEGIN {
 	      "Kernel panic|invalid opcode|refcount_t:|list_(add|del) |(Bad|Unused) swap (file|offset) entry"
 }
 
-FNR == 1 { oom = 0 }
+FNR == 1 { oom = vmalloc = 0 }
 
 # The command line names options such as rcu_cpu_stall_timeout; a test may be named after a complaint
 /[Cc]ommand line: |[Cc]ommand line parameters|RCU CPU stall warnings timeout set|kcsan: .*mode configured|\] ktap: / { next }
@@ -17,6 +17,11 @@ FNR == 1 { oom = 0 }
 / invoked oom-killer: /		{ oom = 1 }
 / oom-kill:|Out of memory/	{ oom = 0 }
 oom && /Call Trace:/		{ next }
+
+# ... and so does that of vmalloc() when there is no memory, even if only fault injection says so
+/ vmalloc error: /		{ vmalloc = 1 }
+/ Mem-Info:/			{ vmalloc = 0 }
+vmalloc && /Call Trace:/	{ next }
 
 allow != "" && $0 ~ allow	{ next }
 
