@@ -28,7 +28,7 @@ hog()
 	use "$BIG"
 	[[ $(writing "/sys/block/$DEV/pmemswap/map_faults" all) == 0 ]] || skip 'this kernel has no page-in by mapping'
 	swap_on "$DEV"
-	limited t 48M
+	squeezed t 48M
 	cg_run "$CG" "$PROGS/hog" --size 96M --random "$@"
 	same "kills" "$(cg_event "$CG" oom_kill)" 0
 	num "pages mapped" "$(stat_of "$DEV" mapped_in_pages)" -gt 0

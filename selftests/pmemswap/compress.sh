@@ -761,7 +761,7 @@ hog()
 	use "$BIG"
 	compress_all
 	swap_on "$DEV"
-	limited t 32M
+	squeezed t 32M
 	cg_run "$CG" "$PROGS/hog" --size 80M --text --same 5 --threads 2 --random --passes 2 --fork 1
 	num "decompressed_in_pages" "$(stat_of "$DEV" decompressed_in_pages)" -gt 100
 	same "kills" "$(cg_event "$CG" oom_kill)" 0

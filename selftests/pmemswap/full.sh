@@ -28,7 +28,7 @@ pair()
 second_device()
 {
 	pair 32M
-	limited t 48M
+	squeezed t 48M
 	cg_run "$CG" "$PROGS/hog" --size 160M --threads 2 --random --fork 1
 	same "kills" "$(cg_event "$CG" oom_kill)" 0
 	num "pages written to the first" "$(stat_of "$FIRST" written_pages)" -gt 7000

@@ -52,7 +52,7 @@ cgroup_limit()
 {
 	use "$BIG"
 	swap_on "$DEV"
-	limited t 48M
+	squeezed t 48M
 	begin
 	cg_run "$CG" "$PROGS/hog" --size 160M "$@"
 	after 25000

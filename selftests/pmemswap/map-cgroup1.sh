@@ -1,9 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# vm: --mem 1G --nvdimm 512M --nvdimm 256M
+# vm: --mem 1G --nvdimm 512M --nvdimm 256M --append psi=0
 # timeout: 600
 # Mapping on page-in in a cgroup of version 1: who is limited to so much memory and swap together can't
 # have more, and nothing stays charged.
+#
+# In a guest of its own, by an option that nobody else has: what is left of cgroups of version 2, where
+# memory.swap is the counter that is memsw in version 1, makes the kernel warn when that goes below 0.
 
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/../lib/mapping.sh"

@@ -18,7 +18,7 @@ hog_maps()
 
 	shift 2
 	mapping "$mode" "$around"
-	limited t 48M
+	squeezed t 48M
 	cg_run "$CG" "$PROGS/hog" --size 112M "$@"
 	num "pages mapped in" "$(stat_of "$DEV" mapped_in_pages)" -gt 0
 	if (( around == 1 )); then

@@ -21,7 +21,7 @@ mapped()
 	use "$BIG"
 	swap_on "$DEV"
 	tmpfs
-	limited t 32M
+	squeezed t 32M
 	cg_run "$CG" "$PROGS/hog" --file $MNT/file --size 128M --threads 2 --random --fork 1 --write 0
 	cg_run "$CG" "$PROGS/hog" --file $MNT/file --size 128M --threads 2 --random
 	num "pages written" "$(stat_of "$DEV" written_pages)" -gt 20000

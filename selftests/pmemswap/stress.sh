@@ -93,7 +93,7 @@ bind_under_load()
 	[[ -n $SMALL ]] || skip "needs 2 namespaces"
 	use "$BIG"
 	swap_on "$DEV"
-	limited t 48M
+	squeezed t 48M
 	cg_exec "$CG" "$PROGS/hog" --size 128M --threads 2 --random --passes 3 &
 	hog=$!
 	read_all &

@@ -55,7 +55,7 @@ pressure()
 	choose $MM/enabled always
 	swap_on "$DEV"
 	before=$(vmstat_of thp_swpout)
-	limited t 64M
+	squeezed t 64M
 	cg_run "$CG" "$PROGS/hog" --size 192M --huge --threads 2 --random --fork 1
 	echo "huge pages swapped out whole: $(( $(vmstat_of thp_swpout) - before ))"
 	num "pages written" "$(stat_of "$DEV" written_pages)" -gt 20000

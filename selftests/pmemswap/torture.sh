@@ -60,7 +60,7 @@ undisturbed()
 under_limit()
 {
 	torture_device all
-	limited t 20M
+	squeezed t 20M
 	cg_exec "$CG" "$PROGS/torture" --seed "$SEED" --ops "$OPS" "${DATA[@]}" "${FILE[@]}" --threads 4 &
 	wait $! || fail "torture: status $?"
 	same "killed" "$(cg_event "$CG" oom_kill)" 0

@@ -19,7 +19,7 @@ striped()
 	load_modules claim=all
 	swap_on pmemswap0 -p 7
 	swap_on pmemswap1 -p 7
-	limited t 48M
+	squeezed t 48M
 	cg_run "$CG" "$PROGS/hog" --size 192M --no-huge --threads 3 --random --fork 1
 	a=$(written pmemswap0) b=$(written pmemswap1)
 	echo "pages written: $a and $b"
