@@ -22,7 +22,7 @@ TIMES=1000000
 # failed KIND: how often they did
 failed() { echo $((TIMES - $(<"$FAULT/$1/times"))); }
 
-# on FS: a file, and from now on a third of our allocations fails
+# on FS FUNCTION: a file, and a third of our allocations fails meanwhile
 on()
 {
 	local f
@@ -39,6 +39,7 @@ on()
 		push $FAULT/$f/times $TIMES
 		push $FAULT/$f/probability 33
 	done
+	"${@:2}"
 }
 
 # All is well, without failures again
@@ -61,10 +62,11 @@ well()
 }
 
 # Written in large folios, which have to be split: that takes nodes of the page cache's tree
+# write_and_evict [SIZE]: folios of up to so much
 write_and_evict()
 {
 	rm -f "$FILE"
-	cg_run "$CG" dd if="$REF" of="$FILE" bs=1M status=none
+	cg_run "$CG" dd if="$REF" of="$FILE" bs="${1:-1M}" status=none
 	sync
 	reclaim
 	cmp "$FILE" "$REF" || fail "what is read isn't what was written"
@@ -134,8 +136,8 @@ files()
 	same "bind" "$(tier_bind "$BIG")" 0
 	_write $CX/targets "$(fs_number)"
 	_write $CX/enabled 1
-	# and it takes what is evicted, as if nothing had been
-	write_and_evict
+	# and it takes what is evicted, as if nothing had been; 256 KiB of a folio are the most that it does
+	write_and_evict 128K
 	num "pages in pmem" "$(cx stored_pages)" -ge $((PAGES * 9 / 10))
 	well
 }
