@@ -72,7 +72,8 @@ write_and_evict()
 	cmp "$FILE" "$REF" || fail "what is read isn't what was written"
 }
 
-some_and_some() { write_and_evict && (( $(cx rejected_memory) > 0 && $(cx puts) >= PAGES )); }
+# Up to 1 MiB, or as large as there are
+some_and_some() { write_and_evict $((RANDOM % 2 ? 1 : 4))M && (( $(cx rejected_memory) > 0 && $(cx puts) >= PAGES )); }
 
 evicted()
 {
