@@ -250,7 +250,27 @@ the_end()
 	empty "$DEV"
 }
 
+# iostat_of COLUMN: of /sys/block/DEV/stat, see the kernel's Documentation/block/stat.rst
+iostat_of() { awk -v c="$1" '{ print $c }' "/sys/block/$DEV/stat"; }
+
+# What iostat(1) shows, for who asks for it
+iostats()
+{
+	use "$BIG"
+	same "iostats" "$(<"/sys/block/$DEV/queue/iostats")" 0
+	write 0 100 1
+	same "sectors written" "$(iostat_of 7)" 0
+	_write "/sys/block/$DEV/queue/iostats" 1
+	write 0 100 2
+	verify 0 100 2
+	same "sectors written" "$(iostat_of 7)" 800
+	num "sectors read" "$(iostat_of 3)" -ge 800
+	same "in flight" "$(iostat_of 9)" 0
+	empty "$DEV"
+}
+
 case_ "queue limits" limits
+case_ "iostats" iostats
 case_ "fresh blocks read as zeros" fresh
 case_ "fio --verify, several jobs" fio_verify
 case_ "fio on the same blocks, write, zero, trim, read" fio_same_blocks
