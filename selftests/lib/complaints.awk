@@ -20,8 +20,7 @@ oom && /Call Trace:/		{ next }
 
 # ... and so does that of vmalloc() when there is no memory, even if only fault injection says so
 / vmalloc error: /		{ vmalloc = 1 }
-/ Mem-Info:/			{ vmalloc = 0 }
-vmalloc && /Call Trace:/	{ next }
+vmalloc && /Call Trace:/	{ vmalloc = 0; next }
 
 allow != "" && $0 ~ allow	{ next }
 
