@@ -61,6 +61,8 @@ void pmem_tier_feature_on(struct pmem_tier_feature *feature)
 			 "on, types unchecked: %s", feature->unchecked);
 	else
 		strscpy(feature->state, "on");
+	/* Pairs with pmem_tier_feature_ready(). */
+	smp_store_release(&feature->ready, true);
 	mutex_unlock(&features_lock);
 }
 EXPORT_SYMBOL_GPL(pmem_tier_feature_on);

@@ -43,9 +43,6 @@ DEFINE_STATIC_CALL_NULL(ps_early_kill, *(early_kill_fn)NULL);
 /* Without it a machine check in a lent page kills whoever meets it, and the page stays. */
 static struct pmem_tier_feature poison_feature = { .name = "poison" };
 
-/* All of it is found. A static call that isn't NULL may not be patched everywhere yet. */
-static bool ready;
-
 /**
  * struct victim - a thread that has to be told
  * @node: on the list of them
@@ -146,8 +143,7 @@ bool ps_poisoned(struct pmem_tier *tier, unsigned long index, int flags)
 	struct folio *folio = page_folio(pmem_tier_index_page(tier, index));
 	bool unmapped = false;
 
-	/* Pairs with ps_poison_enable(). */
-	if (smp_load_acquire(&ready))
+	if (pmem_tier_feature_ready(&poison_feature))
 		unmapped = unmap(tier, folio, &victims);
 	folio_put(folio);
 	tell(&victims);
@@ -175,8 +171,6 @@ void ps_poison_enable(void)
 	static_call_update(ps_try_to_unmap, unmap);
 	static_call_update(ps_early_kill, early);
 	pmem_tier_feature_on(f);
-	/* Pairs with ps_poisoned(). */
-	smp_store_release(&ready, true);
 }
 
 /**

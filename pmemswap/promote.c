@@ -44,9 +44,6 @@ DEFINE_STATIC_CALL_NULL(ps_notify_young, *(notify_young_fn)NULL);
 
 static struct pmem_tier_feature promote_feature = { .name = "promote" };
 
-/* All of it is found. A static call that isn't NULL may not be patched everywhere yet. */
-static bool ready;
-
 /**
  * struct scan - a look at a part of the pool
  * @ps: the device
@@ -148,8 +145,7 @@ unsigned long ps_promote(struct pmemswap *ps, unsigned long budget)
 	unsigned long nr = ps->tier->nr_pages, promoted = 0, left, n;
 	struct scan *s;
 
-	/* Pairs with ps_promote_enable(). */
-	if (!smp_load_acquire(&ready))
+	if (!pmem_tier_feature_ready(&promote_feature))
 		return 0;
 	s = kmalloc(sizeof(*s), GFP_KERNEL);
 	if (!s)
@@ -198,8 +194,6 @@ void ps_promote_enable(void)
 	static_call_update(ps_notify_young, notify);
 	static_call_update(ps_clear_young, young);
 	pmem_tier_feature_on(f);
-	/* Pairs with ps_promote(). */
-	smp_store_release(&ready, true);
 }
 
 /**

@@ -44,9 +44,6 @@ DEFINE_STATIC_CALL_NULL(ps_flush_tlb, *(flush_tlb_fn)NULL);
 
 static struct pmem_tier_feature unlend_feature = { .name = "unlend" };
 
-/* All of it is found. A static call that isn't NULL may not be patched everywhere yet. */
-static bool ready;
-
 /**
  * struct unlend - a piece of a page table that is being unlent
  * @ps: the device
@@ -218,8 +215,7 @@ int ps_unlend(struct pmemswap *ps)
 	unsigned long first = ps->tier->first_pfn, nr = ps->tier->nr_pages, at;
 	struct unlend u = { .ps = ps };
 
-	/* Pairs with ps_unlend_enable(). */
-	if (!smp_load_acquire(&ready))
+	if (!pmem_tier_feature_ready(&unlend_feature))
 		return -EOPNOTSUPP;
 	ps_settle(ps);
 	for (at = 0; at < nr; at++) {
@@ -254,8 +250,6 @@ void ps_unlend_enable(void)
 		return pmem_tier_feature_off(&unlend_feature, "needs rmap");
 	static_call_update(ps_flush_tlb, flush);
 	pmem_tier_feature_on(&unlend_feature);
-	/* Pairs with ps_unlend(). */
-	smp_store_release(&ready, true);
 }
 
 /**

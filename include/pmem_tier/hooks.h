@@ -30,12 +30,14 @@ struct pmem_tier_hook_arg {
  * @name: in the log and in the file "features"
  * @state: "idle", "on", or "off: " and why; core's
  * @unchecked: what of the kernel's is taken for what the headers say; core's
+ * @ready: it has been on; set once, see pmem_tier_feature_ready()
  * @node: on core's list
  */
 struct pmem_tier_feature {
 	const char *name;
 	char state[2 * PMEM_TIER_PROTOTYPE_LEN + 64];
 	char unchecked[96];
+	bool ready;
 	struct list_head node;
 };
 
@@ -45,6 +47,22 @@ void pmem_tier_feature_on(struct pmem_tier_feature *feature);
 __printf(2, 3)
 void pmem_tier_feature_off(struct pmem_tier_feature *feature, const char *fmt,
 			   ...);
+
+/**
+ * pmem_tier_feature_ready() - may what a feature takes be used?
+ * @feature: the feature
+ *
+ * All that was done before pmem_tier_feature_on() is seen. To ask a static call isn't enough:
+ * one that isn't NULL may not be patched everywhere yet.
+ *
+ * Context: any.
+ * Return: true once it has been on.
+ */
+static inline bool pmem_tier_feature_ready(struct pmem_tier_feature *feature)
+{
+	/* Pairs with pmem_tier_feature_on(). */
+	return smp_load_acquire(&feature->ready);
+}
 
 /**
  * struct pmem_tier_hook - one hooked function
