@@ -41,9 +41,6 @@ only_init()
 # takes the time.
 failing() { "$PROGS/failnth" -n "${FAULT_MOST:-100}" "$@"; }
 
-# again: sets AGAIN, what failing may write for SMALL to be given back and claimed anew
-again() { AGAIN=("$ND/drivers/pmem_tier/unbind" "$SMALL" "$ND/drivers/pmem_tier/bind" "$SMALL"); }
-
 module() { modinfo -n "$1"; }
 
 # Each on its own: it takes hundreds of loads, and there must be an end to it on a slow kernel. So hooks are for
@@ -103,15 +100,14 @@ claims()
 # What compression takes, which a device gets when it is first wanted
 compression()
 {
-	local d meta
+	local again=("$ND/drivers/pmem_tier/unbind" "$SMALL" "$ND/drivers/pmem_tier/bind" "$SMALL") d meta
 
 	need_injection
 	use "$SMALL"
 	d=/sys/block/$DEV/pmemswap meta=$TIER/$SMALL/metadata_bytes
-	again
 	only_in pmem_tier pmemswap
-	failing -k "$meta" write "$d/compress" always "${AGAIN[@]}"
-	failing -k "$meta" write "$d/compress_now" 1 "${AGAIN[@]}"
+	failing -k "$meta" write "$d/compress" always "${again[@]}"
+	failing -k "$meta" write "$d/compress_now" 1 "${again[@]}"
 	_write "$d/compress" always
 	failing -k "$meta" write "$d/compress_level" 19 "$d/compress_level" 1
 	"$PROGS/blkdata" write "/dev/$DEV" 0 500 3 text
