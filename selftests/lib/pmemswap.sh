@@ -225,12 +225,22 @@ load_modules()
 	done
 }
 
-# compress_at_once DIRECTORY: of a device in sysfs
+# compress_at_once DIRECTORY: of a device in sysfs, until that goes. The thread wakes up once a second, which is too
+# late for much of what is out for a moment: so it isn't left to the thread.
 compress_at_once()
 {
 	_write "$1/cold_age_ms" 0
 	_write "$1/compress_cpu_percent" 100
 	_write "$1/compress" always
+	compress_on_and_on "$1" >/dev/null 2>&1 &
+}
+
+compress_on_and_on()
+{
+	trap - EXIT ERR
+	while _write "$1/compress_now" 1; do
+		sleep 0.02
+	done
 }
 
 tier_stat() { cat "$TIER/$1/$2"; }

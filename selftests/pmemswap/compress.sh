@@ -682,7 +682,7 @@ torture_device()
 	push /proc/sys/vm/page-cluster 0
 	[[ $1 == off || $(writing "$(ps_attr map_faults)" "$1") == 0 ]] ||
 		skip 'this kernel has no page-in by mapping'
-	compress_all
+	compress_at_once "/sys/block/$DEV/pmemswap"
 	# Slow, so that much can happen meanwhile
 	_write "$(ps_attr compress_level)" 19
 	swap_on "$DEV"
@@ -759,7 +759,7 @@ rewritten()
 hog()
 {
 	use "$BIG"
-	compress_all
+	compress_at_once "/sys/block/$DEV/pmemswap"
 	swap_on "$DEV"
 	squeezed t 32M
 	cg_run "$CG" "$PROGS/hog" --size 80M --text --same 5 --threads 2 --random --passes 2 --fork 1
