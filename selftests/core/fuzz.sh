@@ -13,7 +13,7 @@
 need_namespaces 1
 SEED=${FUZZ_SEED:-$(( (RANDOM << 15 | RANDOM) + 1 ))}
 # A slow guest isn't made to take hours: there are thousands on a fast one
-INPUTS=${FUZZ_INPUTS:-$((3000 / ${KTAP_SLOW:-1}))}
+INPUTS=${FUZZ_INPUTS:-$(fewer 3000)}
 diag "FUZZ_SEED=$SEED"
 
 # All there is in sysfs of ours

@@ -16,8 +16,7 @@ need_disk
 
 SEED=${TEARDOWN_SEED:-$(( (RANDOM << 15 | RANDOM) + 1 ))}
 ROUNDS=${TEARDOWN_ROUNDS:-2}
-# A debug kernel takes its time
-STEPS=${TEARDOWN_STEPS:-$((${KTAP_SLOW:-1} > 1 ? 30 : 60))}
+STEPS=${TEARDOWN_STEPS:-$(fewer 60 30)}
 diag "TEARDOWN_SEED=$SEED"
 
 NSS=("$BIG" "$SMALL")

@@ -13,7 +13,7 @@
 
 need_namespaces 1
 need_disk
-ROUNDS=${UNHOOK_ROUNDS:-5}
+ROUNDS=${UNHOOK_ROUNDS:-$(fewer 5 3)}
 HOOKED=/sys/kernel/tracing/enabled_functions
 read -ra DISKS <<<"$PMEMSWAP_DISKS"
 OTHER=${DISKS[1]:-}

@@ -96,6 +96,14 @@ skip()
 	exit 4
 }
 
+# fewer N [LEAST]: rounds of what is done at random, on a kernel that takes so much longer for each
+fewer()
+{
+	local n=$(( $1 / ${KTAP_SLOW:-1} )) least=${2:-1}
+
+	echo $(( n > least ? n : least ))
+}
+
 # need CMD...: each program must exist
 need()
 {

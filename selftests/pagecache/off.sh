@@ -74,7 +74,7 @@ again()
 	fi
 	cachex "$TARGET"
 	cg_exec "$CG" "$PROGS/filetorture" "${where[@]}" "${LOAD[@]}" --save $MODEL \
-		--seed "$SEED" --ops "${TORTURE_OPS:-${OPS[$FS]}}" &
+		--seed "$SEED" --ops "${TORTURE_OPS:-$(fewer "${OPS[$FS]}" 100)}" &
 	PID=$!
 	while loop_until 60 some_pages; running; do
 		"${@:2}"

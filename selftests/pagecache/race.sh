@@ -11,7 +11,7 @@
 need_namespaces 1
 need_disk
 
-ROUNDS=${RACE_ROUNDS:-1000}
+ROUNDS=${RACE_ROUNDS:-$(fewer 1000)}
 
 # race FS WHAT ROUNDS
 race()

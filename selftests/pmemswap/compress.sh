@@ -629,15 +629,15 @@ frozen()
 	at_exit _write $test none
 	use "$BIG"
 	_write "$(ps_attr compress_level)" 19
-	write 1 8000 1 text
+	write 1 3000 1 text
 	compress_all
 	loop_until 20 is_compressed 10
 	(compress_now) &
 	same "suspend" "$(writing /sys/power/state freeze)" 0
 	num "raw_slots" "$(stat_of "$DEV" raw_slots)" -gt 0
 	wait $! || fail "compress_now: status $?"
-	loop_until 60 is_compressed 8000
-	verify 1 8000 1 text
+	loop_until 60 is_compressed 3000
+	verify 1 3000 1 text
 	empty "$DEV"
 }
 
@@ -674,7 +674,7 @@ values()
 
 # ---- Races: all that can be done to memory, while all of it is compressed as soon as it is out ----
 
-torture() { exec "$PROGS/torture" --text --seed "$SEED" --ops 800 "$@"; }
+torture() { exec "$PROGS/torture" --text --seed "$SEED" --ops "$(fewer 800 200)" "$@"; }
 
 torture_device()
 {

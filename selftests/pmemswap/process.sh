@@ -196,7 +196,7 @@ swapoff_under_load()
 	swap_on "$DEV"
 	cg_exec "$CG" "$PROGS/hog" --size 64M --threads 2 --random --passes 1000000 --fork 1 &
 	hog=$!
-	for i in {1..5}; do
+	for (( i = 0; i < $(fewer 5 2); i++ )); do
 		loop_until 60 cg_has 48M
 		{ echo 32M >"$CG/memory.reclaim"; } 2>/dev/null || echo "round $i: not all of it"
 		swap_off "$DEV"

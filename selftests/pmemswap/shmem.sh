@@ -22,9 +22,9 @@ mapped()
 	swap_on "$DEV"
 	tmpfs
 	squeezed t 32M
-	cg_run "$CG" "$PROGS/hog" --file $MNT/file --size 128M --threads 2 --random --fork 1 --write 0
-	cg_run "$CG" "$PROGS/hog" --file $MNT/file --size 128M --threads 2 --random
-	num "pages written" "$(stat_of "$DEV" written_pages)" -gt 20000
+	cg_run "$CG" "$PROGS/hog" --file $MNT/file --size 80M --threads 2 --random --fork 1 --write 0
+	cg_run "$CG" "$PROGS/hog" --file $MNT/file --size 80M --threads 2 --random
+	num "pages written" "$(stat_of "$DEV" written_pages)" -gt 10000
 	rm $MNT/file
 	num "slots in use" "$(stat_of "$DEV" slots_used)" -le "$(slot_cache)"
 	umount $MNT

@@ -12,7 +12,7 @@
 need_namespaces 1
 
 SEED=${TORTURE_SEED:-$RANDOM}
-OPS=${TORTURE_OPS:-800}
+OPS=${TORTURE_OPS:-$(fewer 800 200)}
 DATA=(${TEST_COMPRESS:+--text})
 
 ps_attr() { echo "/sys/block/$DEV/pmemswap/$1"; }

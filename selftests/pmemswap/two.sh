@@ -20,7 +20,7 @@ striped()
 	swap_on pmemswap0 -p 7
 	swap_on pmemswap1 -p 7
 	squeezed t 48M
-	cg_run "$CG" "$PROGS/hog" --size 192M --no-huge --threads 3 --random --fork 1
+	cg_run "$CG" "$PROGS/hog" --size 128M --no-huge --threads 3 --random --fork 1
 	a=$(written pmemswap0) b=$(written pmemswap1)
 	echo "pages written: $a and $b"
 	num "pages written to the one" "$a" -gt $((b / 3))
