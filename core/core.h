@@ -9,6 +9,7 @@
 #include <linux/memremap.h>
 #include <linux/nd.h>
 #include <linux/percpu.h>
+#include <linux/seqlock.h>
 #include <linux/workqueue.h>
 #include <pmem_tier/tier.h>
 
@@ -79,6 +80,7 @@ struct tier_counts {
  * @nr_freed: how many of them there are, or more for a moment
  * @freed_from: behind the one that was taken last: a hint
  * @wipe_work: wipes those
+ * @wiping: @wipe_work moves a page: it isn't in @freed any more, and not in @free yet
  * @cursor: per CPU, where the next search for a free page begins
  * @counts: pages in use
  * @pool_ready: @free and @counts may be used; set once, read by whoever comes
@@ -116,6 +118,7 @@ struct tier_ns {
 	atomic_long_t nr_freed;
 	unsigned long freed_from;
 	struct work_struct wipe_work;
+	seqcount_t wiping;
 	unsigned long __percpu *cursor;
 	struct tier_counts __percpu *counts;
 	bool pool_ready;
@@ -194,7 +197,7 @@ int tier_wipe_init(struct tier_ns *ns);
 void tier_wipe_destroy(struct tier_ns *ns);
 unsigned long tier_wipe_bytes(const struct tier_ns *ns);
 void tier_wipe_later(struct tier_ns *ns, unsigned long index);
-long tier_wipe_take(struct tier_ns *ns);
+long tier_wipe_take(struct tier_ns *ns, unsigned long *cursor);
 int tier_wipe_memmap(struct tier_ns *ns, u64 bytes);
 void tier_wipe_before_use(struct tier_ns *ns);
 void tier_wipe_after_use(struct tier_ns *ns);

@@ -191,10 +191,11 @@ void tier_pool_mark_bad(struct tier_ns *ns, u64 offset, u64 bytes)
 /* Another CPU's cursor after a migration is as good: it is a hint. */
 static __always_inline long get_free(struct tier_ns *ns)
 {
-	long index = freemap_get(&ns->free, raw_cpu_ptr(ns->cursor), 0);
+	unsigned long *cursor = raw_cpu_ptr(ns->cursor);
+	long index = freemap_get(&ns->free, cursor, 0);
 
 	if (unlikely(index < 0) && ns->wipe == WIPE_FREE)
-		index = tier_wipe_take(ns);
+		index = tier_wipe_take(ns, cursor);
 	return index;
 }
 

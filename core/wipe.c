@@ -13,7 +13,8 @@
  *   pages were handed out. That is noted in chunks of pages, so that what it costs
  *   when a page is taken is a look at one bit, and small pools don't take long;
  * - WIPE_FREE: each page is overwritten when it is free again, by a work item. Until then it is
- *   as taken; if no other is free it is wiped on the spot, by who wants a page;
+ *   as taken; if no other is free it is wiped on the spot, by who wants a page. The one that
+ *   the work item is at is free in a moment: who finds no other looks again;
  * - WIPE_NONE: nothing is.
  *
  * The header says that there may be something from before the first page is handed out
@@ -24,9 +25,11 @@
  */
 
 #include <linux/io.h>
+#include <linux/irqflags.h>
 #include <linux/libnvdimm.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
+#include <linux/seqlock.h>
 #include <linux/vmalloc.h>
 #include <linux/workqueue.h>
 
@@ -68,16 +71,21 @@ static bool take_freed(struct tier_ns *ns, unsigned long index)
 static void wipe_freed(struct work_struct *work)
 {
 	struct tier_ns *ns = container_of(work, struct tier_ns, wipe_work);
-	unsigned long index, end = ns->tier.nr_pages;
+	unsigned long index, end = ns->tier.nr_pages, flags;
 
 	for (index = 0; (index = next_freed(ns, index, end)) < end; index++) {
+		/* Who waits for the page doesn't wait for another task. */
+		local_irq_save(flags);
+		write_seqcount_begin(&ns->wiping);
 		/* An allocation may be faster. */
-		if (!take_freed(ns, index))
-			continue;
-		wipe_page(ns, index);
-		/* Non-temporal stores before its next owner's. */
-		wmb();
-		freemap_put(&ns->free, index);
+		if (take_freed(ns, index)) {
+			wipe_page(ns, index);
+			/* Non-temporal stores before its next owner's. */
+			wmb();
+			freemap_put(&ns->free, index);
+		}
+		write_seqcount_end(&ns->wiping);
+		local_irq_restore(flags);
 		cond_resched();
 	}
 }
@@ -92,6 +100,7 @@ static void wipe_freed(struct work_struct *work)
 int tier_wipe_init(struct tier_ns *ns)
 {
 	INIT_WORK(&ns->wipe_work, wipe_freed);
+	seqcount_init(&ns->wiping);
 	ns->tier.wipe_free = ns->wipe == WIPE_FREE;
 	ns->handed_out = vzalloc_node(bitmap_bytes(nr_chunks(ns)),
 				      ns->tier.nid);
@@ -164,14 +173,7 @@ static long take_between(struct tier_ns *ns, unsigned long index,
 	return -ENOSPC;
 }
 
-/**
- * tier_wipe_take() - take a page that waits for being wiped
- * @ns: the tier, WIPE_FREE
- *
- * Context: any; doesn't sleep.
- * Return: its index, or -ENOSPC when none waits.
- */
-long tier_wipe_take(struct tier_ns *ns)
+static long take_waiting(struct tier_ns *ns)
 {
 	unsigned long from = READ_ONCE(ns->freed_from);
 	long index;
@@ -181,6 +183,28 @@ long tier_wipe_take(struct tier_ns *ns)
 		return -ENOSPC;
 	index = take_between(ns, from, ns->tier.nr_pages);
 	return index < 0 ? take_between(ns, 0, from) : index;
+}
+
+/**
+ * tier_wipe_take() - take a page that waits for being wiped
+ * @ns: the tier, WIPE_FREE
+ * @cursor: of this CPU, for one that has been wiped since the caller looked
+ *
+ * Context: any; doesn't sleep.
+ * Return: its index, or -ENOSPC when none waits and none is free.
+ */
+long tier_wipe_take(struct tier_ns *ns, unsigned long *cursor)
+{
+	unsigned int seq;
+	long index;
+
+	do {
+		seq = raw_seqcount_begin(&ns->wiping);
+		index = take_waiting(ns);
+		if (index < 0)
+			index = freemap_get(&ns->free, cursor, 0);
+	} while (index < 0 && read_seqcount_retry(&ns->wiping, seq));
+	return index;
 }
 
 static void wipe_pages(struct tier_ns *ns, unsigned long first,

@@ -214,6 +214,11 @@ on_free()
 	same "pages that fit" "$("$PROGS/blkdata" fill "/dev/$DEV" 0 "$total" $SEED)" "$total 0"
 	empty "$DEV"
 	same "pages that fit again" "$("$PROGS/blkdata" fill "/dev/$DEV" 0 "$total" 8)" "$total 0"
+	# None is free but what was freed just now
+	"$PROGS/blkdata" -b 1 -d write "/dev/$DEV" 0 5000 9
+	"$PROGS/blkdata" verify "/dev/$DEV" 0 5000 9
+	"$PROGS/blkdata" verify "/dev/$DEV" 5000 $((total - 5000)) 8
+	balanced "$NS"
 	empty "$DEV"
 	idle "$NS"
 	# With this policy giving back wipes nothing: it must have been done

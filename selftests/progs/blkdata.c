@@ -6,7 +6,7 @@
 /**
  * DOC: commands
  *
- * blkdata [-b PAGES] [-c] COMMAND DEVICE [FIRST COUNT] ...
+ * blkdata [-b PAGES] [-c] [-d] COMMAND DEVICE [FIRST COUNT] ...
  *
  *   write DEV FIRST COUNT SEED KIND   exit 3 and "errno NAME at PAGE" when a write fails
  *   verify DEV FIRST COUNT SEED KIND  every byte
@@ -21,6 +21,7 @@
  *   pages DEV                         size in pages
  *
  * -b: pages in one I/O (16). -c: through the page cache instead, with fsync.
+ * -d: what is to be written is discarded first, for each I/O.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -32,6 +33,7 @@
 
 static unsigned int batch = 16;
 static bool cached;
+static bool discard;
 static unsigned char *buffer;
 static int fd;
 
@@ -57,11 +59,14 @@ static uint64_t at_most(uint64_t left)
 /* Returns 0 or the errno of the write. */
 static int write_pages(uint64_t first, uint64_t count, uint16_t seed, enum kind kind)
 {
+	uint64_t range[2] = { first * PAGE, count * PAGE };
 	uint64_t i;
 	ssize_t ret;
 
 	for (i = 0; i < count; i++)
 		page_fill(buffer + i * PAGE, seed, first + i, 1, kind);
+	if (discard && ioctl(fd, BLKDISCARD, range))
+		return errno;
 	ret = pwrite(fd, buffer, count * PAGE, (off_t)(first * PAGE));
 	if (ret < 0)
 		return errno;
@@ -198,7 +203,7 @@ static int do_sum(uint64_t first, uint64_t count)
 
 static int help(void)
 {
-	fputs("blkdata [-b PAGES] [-c] COMMAND DEVICE [FIRST COUNT [SEED [KIND]]]\n"
+	fputs("blkdata [-b PAGES] [-c] [-d] COMMAND DEVICE [FIRST COUNT [SEED [KIND]]]\n"
 	      "commands: write verify zeros survey fill find sum pages\n", stderr);
 	return EXIT_SETUP;
 }
@@ -212,11 +217,13 @@ int main(int argc, char **argv)
 	const char *cmd;
 	int c;
 
-	while ((c = getopt(argc, argv, "b:c")) != -1) {
+	while ((c = getopt(argc, argv, "b:cd")) != -1) {
 		if (c == 'b')
 			batch = (unsigned int)parse_number(optarg);
 		else if (c == 'c')
 			cached = true;
+		else if (c == 'd')
+			discard = true;
 		else
 			return help();
 	}
