@@ -105,8 +105,14 @@ static unsigned int map_around(const struct lending *l, const struct ps_table *t
  * Context: any.
  * Return: false for those that want their pages in DRAM, or entries of another kind.
  */
-bool ps_vma_may_map(const struct vm_area_struct *vma)
+bool ps_vma_may_map(struct vm_area_struct *vma)
 {
+	/*
+	 * A private mapping of a file: when a huge page of the file is to have a page
+	 * table's place, mm warns of ZONE_DEVICE pages in there, collapse_pte_mapped_thp().
+	 */
+	if (!vma_is_anonymous(vma))
+		return false;
 	/* Unlending has no mmap_lock. mlock() comes for the page tables later. */
 	return !(READ_ONCE(vma->vm_flags) &
 		 (VM_LOCKED | VM_DROPPABLE | VM_SHADOW_STACK | VM_HUGETLB));

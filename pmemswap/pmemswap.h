@@ -261,7 +261,7 @@ DECLARE_STATIC_CALL(ps_get_swap_device, get_swap_device);
 extern struct pmem_tier_feature ps_map_in_feature;
 struct swap_info_struct *ps_get_si(struct pmemswap *ps);
 struct pmemswap *ps_of_si(const struct swap_info_struct *si);
-bool ps_vma_may_map(const struct vm_area_struct *vma);
+bool ps_vma_may_map(struct vm_area_struct *vma);
 void ps_map_in_init(void);
 int ps_map_in_enable(void);
 void ps_map_in_exit(void);

@@ -7,6 +7,11 @@
 
 #include "common.h"
 
+/* Not in Debian 12's headers */
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
+
 #define EXIT_SKIP	4
 
 /**

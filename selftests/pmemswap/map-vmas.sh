@@ -9,7 +9,7 @@
 . "$(dirname "$0")/../lib/mapping.sh"
 
 mapping_device
-ktap_plan 23
+ktap_plan 24
 t 'VMAs side by side, one page a fault' in_c 1 vmas borders 1
 t 'VMAs side by side, 2 around' in_c 2 vmas borders 2
 t 'VMAs side by side, 16 around' in_c 16 vmas borders 16
@@ -24,8 +24,9 @@ t 'mremap of what is swapped out' in_c 16 vmas moved 0
 t 'mremap of what is lent' in_c 16 vmas moved 1
 t 'mremap of what is partly lent' in_c 16 vmas moved 2
 t 'mremap in place, longer and shorter' in_c 512 vmas resized
-t 'private pages of a file, lent before a fork' in_c 16 vmas private-file 0
+t 'private pages of a file, in before a fork' in_c 16 vmas private-file 0
 t 'private pages of a file, swapped out before a fork' in_c 16 vmas private-file 1
+t 'private pages of a file with huge pages' in_c 16 vmas private-huge
 t 'read and written by another process' in_c 16 vmas other-process
 t 'soft-dirty: read first' in_c 16 softdirty read-first
 t 'soft-dirty: written first' in_c 16 softdirty write-first

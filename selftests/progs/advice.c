@@ -16,9 +16,6 @@
 #ifndef MADV_SOFT_OFFLINE
 #define MADV_SOFT_OFFLINE	101
 #endif
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE	25
-#endif
 #ifndef MLOCK_ONFAULT
 #define MLOCK_ONFAULT	1
 #endif
