@@ -2,14 +2,33 @@
 /*
  * Known media errors: keep them out of the pool.
  */
+#define pr_fmt(fmt) "pmem_tier: " fmt
+
+/**
+ * DOC: known media errors
+ *
+ * They are those that libnvdimm knows of, and pages that mm said have failed. Not every platform
+ * tells libnvdimm of these, and it forgets what it is told to clear: so they
+ * are noted here until the module goes, by page frame number.
+ *
+ * What handled the machine check has taken the page out of the direct map. When a range
+ * goes, its page tables must not keep that: the next mapping of it, whoever's that is, would have a
+ * hole.
+ */
 
 #include <linux/libnvdimm.h>
+#include <linux/mm.h>
+#include <linux/set_memory.h>
+#include <linux/xarray.h>
 
 #include "compat.h"
 #include "core.h"
 
 /* A window of this many bytes can't hold more ranges than struct badblocks. */
 #define WINDOW_MIN	((u64)MAX_BADBLOCKS * SECTOR_SIZE)
+
+/* Page frames that have failed; the values say nothing. The xarray has a lock for changes. */
+static DEFINE_XARRAY(failed);
 
 typedef bool (*bad_fn)(struct tier_ns *ns, u64 offset, u64 bytes, void *data);
 
@@ -35,6 +54,19 @@ static bool each_bad_in(struct tier_ns *ns, struct badblocks *bb, u64 start,
 	return false;
 }
 
+/* The same for pages that have failed. */
+static bool each_failed(struct tier_ns *ns, void *data, bad_fn fn)
+{
+	unsigned long pfn, first = PHYS_PFN(ns->phys);
+	void *entry;
+
+	xa_for_each_range(&failed, pfn, entry, first,
+			  first + PHYS_PFN(ns->size) - 1)
+		if (fn(ns, PFN_PHYS(pfn - first), PAGE_SIZE, data))
+			return true;
+	return false;
+}
+
 /*
  * Call fn for each known bad range of the namespace, stop when it says so. What
  * doesn't fit into a struct badblocks is dropped silently, so look at smaller
@@ -42,9 +74,9 @@ static bool each_bad_in(struct tier_ns *ns, struct badblocks *bb, u64 start,
  */
 static int each_bad(struct tier_ns *ns, void *data, bad_fn fn)
 {
+	bool stop = each_failed(ns, data, fn);
 	u64 start = 0, bytes = ns->size;
 	struct badblocks bb;
-	bool stop = false;
 
 	while (start < ns->size && !stop) {
 		struct range range;
@@ -116,4 +148,50 @@ int tier_badblocks_in(struct tier_ns *ns, u64 offset, u64 bytes)
 	struct overlap o = { .offset = offset, .bytes = bytes };
 
 	return each_bad(ns, &o, overlaps) ?: o.found;
+}
+
+/**
+ * tier_badblocks_failed() - mm said that pages have failed
+ * @pfn: the first
+ * @nr: how many
+ *
+ * Context: process context, may sleep.
+ */
+void tier_badblocks_failed(unsigned long pfn, unsigned long nr)
+{
+	for (; nr; nr--, pfn++)
+		if (xa_err(xa_store(&failed, pfn, xa_mk_value(0), GFP_KERNEL)))
+			pr_warn_ratelimited("no memory to note that page frame %#lx has failed: it may be used again once its namespace was given back\n",
+					    pfn);
+}
+
+static bool make_present(struct tier_ns *ns, u64 offset, u64 bytes, void *data)
+{
+	unsigned long pfn = PHYS_PFN(ns->phys + offset);
+
+	if (clear_mce_nospec(pfn))
+		pr_warn_ratelimited("%s: page frame %#lx, which has failed, can't be mapped again\n",
+				    ns->tier.name, pfn);
+	return false;
+}
+
+/**
+ * tier_badblocks_unmap() - the direct map of a range is about to go
+ * @ns: the tier; nobody uses its pages any more
+ *
+ * Context: process context, may sleep.
+ */
+void tier_badblocks_unmap(struct tier_ns *ns)
+{
+	each_failed(ns, NULL, make_present);
+}
+
+/**
+ * tier_badblocks_exit() - forget all pages that have failed
+ *
+ * Context: process context; there is no tier any more.
+ */
+void tier_badblocks_exit(void)
+{
+	xa_destroy(&failed);
 }

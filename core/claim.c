@@ -31,6 +31,8 @@ static int tier_set_up(struct tier_ns *ns)
 		goto out_range;
 	/* From here on tier_memory_failure() may use the pool. */
 	smp_store_release(&ns->pool_ready, true);
+	/* Pairs with the one in tier_memory_failure(): it marks the page, or it is found below. */
+	smp_mb();
 	err = tier_badblocks_apply(ns);
 	if (err)
 		goto out_range;

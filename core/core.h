@@ -183,6 +183,9 @@ void tier_range_unmap(struct tier_ns *ns);
 /* badblocks.c */
 int tier_badblocks_apply(struct tier_ns *ns);
 int tier_badblocks_in(struct tier_ns *ns, u64 offset, u64 bytes);
+void tier_badblocks_failed(unsigned long pfn, unsigned long nr);
+void tier_badblocks_unmap(struct tier_ns *ns);
+void tier_badblocks_exit(void);
 
 /* pool.c */
 int tier_pool_init(struct tier_ns *ns);
@@ -203,6 +206,7 @@ void tier_wipe_before_use(struct tier_ns *ns);
 void tier_wipe_after_use(struct tier_ns *ns);
 
 /* page.c */
+void tier_page_forget(struct page *page);
 extern const struct dev_pagemap_ops tier_pagemap_ops;
 
 /* cached.c */

@@ -23,6 +23,7 @@ static int __init pmem_tier_init(void)
 	err = tier_claim_init();
 	if (!err)
 		return 0;
+	tier_badblocks_exit();
 	tier_hibernate_exit();
 out_sysfs:
 	tier_media_exit();
@@ -33,6 +34,7 @@ out_sysfs:
 static void __exit pmem_tier_exit(void)
 {
 	tier_claim_exit();
+	tier_badblocks_exit();
 	tier_hibernate_exit();
 	tier_hwpoison_exit();
 	tier_long_pin_exit();

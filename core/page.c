@@ -96,6 +96,9 @@ static int tier_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 	bool left = false;
 	unsigned long i;
 
+	tier_badblocks_failed(pfn, nr_pages);
+	/* Either tier_set_up() sees that, or this sees that the pool is there. */
+	smp_mb();
 	tier_pool_mark_bad(ns, PFN_PHYS(pfn) - ns->phys,
 			   (u64)nr_pages << PAGE_SHIFT);
 	/* Before that nothing is lent. Pairs with tier_set_up(). */

@@ -187,6 +187,7 @@ out:
  */
 void tier_range_unmap(struct tier_ns *ns)
 {
+	tier_badblocks_unmap(ns);
 	memunmap_pages(&ns->pgmap);
 	release_mem_region(ns->phys, ns->size);
 }

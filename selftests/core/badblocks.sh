@@ -353,6 +353,11 @@ by_memory_failure()
 		"$((total - 2)) 1 0"
 	empty "$DEV"
 	same "bad_pages" "$(bad_pages)" 2
+	# libnvdimm wasn't told
+	same "unbind" "$(tier_unbind "$SMALL")" 0
+	same "bind" "$(tier_bind "$SMALL")" 0
+	same "bad_pages of the next claim" "$(bad_pages)" 2
+	same "free_pages" "$(tier_stat "$SMALL" free_pages)" $((total - 2))
 }
 
 case_ "a page known to be bad is never used" known_before
