@@ -202,18 +202,11 @@ void tier_cached_page_free(struct tier_ns *ns, struct page *page)
 	if (soft)
 		soft->freed(&ns->tier, index, page->flags & USED_FLAGS);
 	rcu_read_unlock();
-	/* As __page_cache_release() does for pages on an LRU list. */
-	if (unlikely(folio_test_mlocked(folio))) {
-		mod_zone_page_state(page_zone(page), NR_MLOCK, -1);
-		count_vm_event(UNEVICTABLE_PGCLEARED);
-	}
 	/* mm took it from the root cgroup's, which is forgotten by now. */
 	page->memcg_data = root_memcg;
 	lruvec_stat_mod_folio(folio, NR_FILE_PAGES, 1);
 	page->memcg_data = 0;
-	/* As in pmem_tier_lend_cached(). */
-	data_race(page->flags &= ~(PAGE_FLAGS_CHECK_AT_PREP | __PG_HWPOISON) |
-				 (1UL << PG_reserved));
+	tier_page_forget(page);
 	pmem_tier_free(&ns->tier, index, PMEM_TIER_CACHE);
 	if (unlikely(READ_ONCE(ns->orphans)))
 		orphan_gone(ns);

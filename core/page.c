@@ -15,13 +15,24 @@ static struct tier_ns *pgmap_to_ns(struct dev_pagemap *pgmap)
 	return container_of(pgmap, struct tier_ns, pgmap);
 }
 
-/*
- * mm leaves its flags on a page; they must not meet the next owner. PG_reserved is
- * what marks device memory for pfn walkers, and zone and node are part of the flags
- * word: they stay. Which pages are bad the pool knows by itself.
+/**
+ * tier_page_forget() - nothing that mm left on a page meets its next owner
+ * @page: the page, nobody's
+ *
+ * PG_reserved is what marks device memory for pfn walkers, and zone and node are part of
+ * the flags word: they stay. Which pages are bad the pool knows by itself.
+ *
+ * Context: any.
  */
-static void forget(struct page *page)
+void tier_page_forget(struct page *page)
 {
+	struct folio *folio = page_folio(page);
+
+	/* munlock() knows no ZONE_DEVICE pages. As __page_cache_release() does for others. */
+	if (unlikely(folio_test_mlocked(folio))) {
+		mod_zone_page_state(page_zone(page), NR_MLOCK, -1);
+		count_vm_event(UNEVICTABLE_PGCLEARED);
+	}
 	/* Who has no reference changes hints at most: PG_waiters, what tells of accesses. */
 	data_race(page->flags &= ~(PAGE_FLAGS_CHECK_AT_PREP | __PG_HWPOISON) |
 				 (1UL << PG_reserved));
@@ -58,7 +69,7 @@ void pmem_tier_unlent(struct pmem_tier *tier, struct page *page)
 	struct tier_ns *ns = to_tier_ns(tier);
 
 	page->mapping = NULL;
-	forget(page);
+	tier_page_forget(page);
 	this_cpu_dec(ns->counts->lent);
 	tier_returned(ns);
 	put_dev_pagemap(page->pgmap);
@@ -75,7 +86,7 @@ static void tier_page_free(struct page *page)
 		tier_cached_page_free(ns, page);
 		goto out;
 	}
-	forget(page);
+	tier_page_forget(page);
 	/* The client stays for as long as it counts as lent. */
 	tier_client_page_free(ns, page);
 out:

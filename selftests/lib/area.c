@@ -300,12 +300,27 @@ void write_file(const char *path, const char *text)
 	close(fd);
 }
 
-void drain(void)
+bool drain_or_busy(void)
 {
 	char path[256];
+	bool done;
+	int fd;
 
 	stat_path(path, sizeof(path), "drain");
-	write_file(path, "1");
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		die("%s", path);
+	done = write(fd, "1", 1) == 1;
+	if (!done && errno != EBUSY)
+		die("%s <- 1", path);
+	close(fd);
+	return done;
+}
+
+void drain(void)
+{
+	if (!drain_or_busy())
+		fail("pages stay lent");
 }
 
 void wait_lent(uint64_t pages)

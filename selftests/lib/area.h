@@ -110,6 +110,8 @@ void read_counters(struct counters *c);
 /* Counters begin at 0 again. */
 void reset_counters(void);
 void drain(void);
+/* Returns false when pages stay lent. */
+bool drain_or_busy(void);
 /* Pages that were returned are freed in the background. */
 void wait_lent(uint64_t pages);
 

@@ -3,8 +3,10 @@
  * madvise(), mlock() and accessed bits on memory that is swapped out, lent, or some of each.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "area.h"
@@ -353,6 +355,33 @@ static void lock_gone(const uint64_t *arg)
 	wait_locked(locked);
 }
 
+/* A locked page that a pipe keeps from moving counts as locked, but not once it is gone */
+static void lock_pinned(const uint64_t *arg)
+{
+	struct iovec iov = { .iov_len = PAGE };
+	uint64_t locked = meminfo_kib("Mlocked");
+	int fd[2];
+
+	(void)arg;
+	set_up(PAGES, ALL_LENT);
+	iov.iov_base = area_page(&area, 5);
+	if (pipe(fd) || vmsplice(fd[1], &iov, 1, 0) != (ssize_t)PAGE)
+		die("vmsplice");
+	if (mlock(area.addr, PAGES * PAGE))
+		die("mlock");
+	if (drain_or_busy())
+		fail("a page in a pipe has moved");
+	expect("in a pipe", 5, 1, LENT);
+	if (munlock(area.addr, PAGES * PAGE))
+		die("munlock");
+	close(fd[0]);
+	close(fd[1]);
+	area_check(&area);
+	area_free(&area);
+	wait_lent(0);
+	wait_locked(locked);
+}
+
 /* ---- Accessed bits ---- */
 
 /* KiB that were accessed, says smaps */
@@ -420,6 +449,7 @@ static const struct test_case cases[] = {
 	{ "lock", lock },
 	{ "lock-lent", lock_lent },
 	{ "lock-gone", lock_gone },
+	{ "lock-pinned", lock_pinned },
 	{ "young", young },
 	{}
 };
