@@ -7,10 +7,16 @@
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/module.h>
+#include <linux/sizes.h>
+#include <linux/swap.h>
 #include <pmem_tier/dram.h>
 
 /* DRAM is free anyway when more than one part in this is, beyond what kswapd is for. */
 #define SPARE_PART	64
+
+/* What even those who were told to leave of DRAM: else the next one's fault would kill somebody. */
+#define LEAVE_PART	32
+#define LEAVE_PAGES	(SZ_128M >> PAGE_SHIFT)
 
 /* What background work leaves of a cgroup's memory.max, or memory.high. */
 #define ROOM_PART	8
@@ -41,6 +47,20 @@ long pmem_tier_spare_dram(void)
 	return spare;
 }
 EXPORT_SYMBOL_GPL(pmem_tier_spare_dram);
+
+/**
+ * pmem_tier_short_of_dram() - would it kill somebody to take much more of it?
+ *
+ * Context: any.
+ * Return: true when neither free memory, nor what can be dropped, nor swap is left for
+ * others.
+ */
+bool pmem_tier_short_of_dram(void)
+{
+	return si_mem_available() + get_nr_swap_pages() <
+	       (long)min(totalram_pages() / LEAVE_PART, LEAVE_PAGES);
+}
+EXPORT_SYMBOL_GPL(pmem_tier_short_of_dram);
 
 /**
  * pmem_tier_memcg_get() - who is charged for a cgroup that may be on its way out

@@ -37,6 +37,8 @@
  * @nr: how many
  * @refused: a cgroup that has no room: not asked again for each page, because
  *	each time it would reclaim; only compared, so there is no reference
+ * @no_dram: there is none: not asked for again, which would take as long each time
+ * @gentle: others need DRAM, too
  * @patience: how hard charging a cgroup may try, __GFP_NORETRY or
  *	__GFP_RETRY_MAYFAIL
  * @gfp: how hard allocating DRAM may try
@@ -49,6 +51,8 @@ struct batch {
 	bool let_go[DRAIN_BATCH];
 	unsigned long nr;
 	struct mem_cgroup *refused;
+	bool no_dram;
+	bool gentle;
 	gfp_t patience;
 	gfp_t gfp;
 };
@@ -154,9 +158,12 @@ static unsigned long copy_to_dram(struct pmemswap *ps, struct batch *b,
 		return 0;
 	/* Whoever dropped a reference has written before: see the data. */
 	smp_rmb();
-	dst = alloc_pages_node(ps->tier->nid, b->gfp | __GFP_NOWARN, 0);
-	if (!dst)
+	dst = b->no_dram ? NULL : alloc_pages_node(ps->tier->nid,
+						   b->gfp | __GFP_NOWARN, 0);
+	if (!dst) {
+		b->no_dram = true;
 		return 0;
+	}
 	if (!charge(ps, b, src))
 		goto free;
 	/* A page that can't be read stays: whoever reads it is killed, others not. */
@@ -177,6 +184,10 @@ static unsigned long drain_batch(struct pmemswap *ps, struct batch *b)
 	unsigned long i, moved = 0;
 
 	b->refused = NULL;
+	if (b->gentle && pmem_tier_short_of_dram()) {
+		b->no_dram = true;
+		return 0;
+	}
 	for (i = 0; i < b->nr; i++)
 		b->src[i] = isolate(ps, b->pfn[i], &b->anon_vma[i],
 				    &b->let_go[i]);
@@ -207,6 +218,8 @@ static struct batch *new_batch(gfp_t gfp, gfp_t patience)
 	if (!b)
 		return NULL;
 	b->nr = 0;
+	b->no_dram = false;
+	b->gentle = false;
 	b->gfp = gfp;
 	b->patience = patience;
 	return b;
@@ -245,11 +258,16 @@ s64 ps_drain(struct pmemswap *ps)
 	ps_settle(ps);
 	if (!ps_lent_pages(ps))
 		return 0;
-	/* Reclaim goes on for as long as it makes any progress, else. */
-	b = new_batch(GFP_HIGHUSER_MOVABLE, __GFP_NORETRY);
+	/*
+	 * Nobody is to be killed for it. In a cgroup reclaim would go on for as long as it makes
+	 * any progress.
+	 */
+	b = new_batch(GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL,
+		      __GFP_NORETRY);
 	if (!b)
 		return ps_lent_pages(ps);
-	for (at = 0; at < nr && !fatal_signal_pending(current); at++) {
+	b->gentle = true;
+	for (at = 0; at < nr && !b->no_dram && !fatal_signal_pending(current); at++) {
 		if (at % DRAIN_BATCH == 0)
 			cond_resched();
 		if (!page_count(pfn_to_page(first + at)))
@@ -336,7 +354,8 @@ unsigned long ps_drain_pages(struct pmemswap *ps, const unsigned long *pfn,
  */
 bool ps_drain_page(struct pmemswap *ps, unsigned long pfn)
 {
-	struct batch *b = new_batch(GFP_HIGHUSER_MOVABLE, __GFP_RETRY_MAYFAIL);
+	struct batch *b = new_batch(GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL,
+				    __GFP_RETRY_MAYFAIL);
 	bool gone = false;
 	int i;
 
@@ -345,7 +364,7 @@ bool ps_drain_page(struct pmemswap *ps, unsigned long pfn)
 	b->pfn[0] = pfn;
 	b->nr = 1;
 	/* Somebody may have it locked for a moment. */
-	for (i = 0; i < PAGE_TRIES && !gone; i++)
+	for (i = 0; i < PAGE_TRIES && !gone && !b->no_dram; i++)
 		gone = !page_count(pfn_to_page(pfn)) || drain_batch(ps, b);
 	kfree(b);
 	return gone;

@@ -10,6 +10,7 @@
 struct mem_cgroup;
 
 long pmem_tier_spare_dram(void);
+bool pmem_tier_short_of_dram(void);
 struct mem_cgroup *pmem_tier_memcg_get(struct mem_cgroup *memcg);
 bool pmem_tier_memcg_room(struct mem_cgroup *memcg);
 unsigned long pmem_tier_root_memcg(void);

@@ -446,6 +446,14 @@ puppet_end()
 	unset "_puppet_pid[$name]"
 }
 
+# leave KIB: of the memory that there is, for others than a puppet called balloon
+leave()
+{
+	puppet balloon
+	tell balloon map a "$(( ($(meminfo MemAvailable) - $1) / 1024 ))M"
+	tell balloon lock a
+}
+
 puppets_end()
 {
 	local name

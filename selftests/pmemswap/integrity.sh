@@ -62,14 +62,6 @@ cgroup_limit()
 	same "kills" "$(cg_event "$CG" oom_kill)" 0
 }
 
-# leave KIB: of the memory that there is, for others than a balloon
-leave()
-{
-	puppet balloon
-	tell balloon map a "$(( ($(meminfo MemAvailable) - $1) / 1024 ))M"
-	tell balloon lock a
-}
-
 # More than there is memory, 1.5 times all of it, on all pmem
 global()
 {

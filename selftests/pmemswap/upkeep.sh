@@ -223,6 +223,34 @@ pool_is_low()
 	end
 }
 
+# There is no other swap, and less DRAM than is lent: nobody is killed for it
+drain_without_dram()
+{
+	local kills said
+
+	mapping all 16
+	promote 0
+	puppet p
+	tell p map b 160M nohuge
+	tell p fill b 3 random
+	tell p pageout b
+	tell p verify b
+	swap_off "$DEV"
+	num "lent pages" "$(tier_stat "$BIG" lent_pages)" -gt 38000
+	kills=$(vmstat_of oom_kill)
+	leave $((60 << 10))
+	said=$(writing "$(ps_attr drain)" 1) || :
+	puppet_end balloon
+	same "drain" "$said" EBUSY
+	same "killed" $(( $(vmstat_of oom_kill) - kills )) 0
+	num "lent pages" "$(tier_stat "$BIG" lent_pages)" -gt 10000
+	tell p verify b
+	_write "$(ps_attr drain)" 1
+	same "lent pages" "$(tier_stat "$BIG" lent_pages)" 0
+	tell p verify b
+	end
+}
+
 values()
 {
 	local v
@@ -247,5 +275,6 @@ case_ 'unlend leaves pinned pages' unlend_all_but_pinned
 case_ 'unlend, with processes that forked' unlend_after_fork
 case_ 'unlend while pages are in use' unlend_under_way
 case_ 'a pool that is low takes lent pages back' pool_is_low
+case_ 'drain where DRAM is short' drain_without_dram
 case_ 'values that are not accepted' values
 cases_done
