@@ -150,7 +150,12 @@ void ps_unuse(struct pmemswap *ps, struct swap_info_struct *si)
 
 	mmget(prev);
 	spin_lock(ps_mmlist_lock);
-	while (!signal_pending(current) && (p = p->next) != &ps_first_mm->mmlist) {
+	/*
+	 * What is in use only gets less by now. Once nothing is, another swapoff may take each
+	 * mm off the list: that would have no end any more. As try_to_unuse().
+	 */
+	while (READ_ONCE(si->inuse_pages) && !signal_pending(current) &&
+	       (p = p->next) != &ps_first_mm->mmlist) {
 		mm = list_entry(p, struct mm_struct, mmlist);
 		if (!mmget_not_zero(mm))
 			continue;
