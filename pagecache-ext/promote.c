@@ -210,10 +210,11 @@ static void promote_work(struct work_struct *work)
 					  struct cx_tier, promote);
 	unsigned long budget = READ_ONCE(cx_promote_pages_per_second);
 	unsigned long start = jiffies, moved = 0;
-	bool wanted = budget || READ_ONCE(ct->tier->has_bad);
 
 	/* Pairs with cx_promote_enable(). */
-	if (wanted && smp_load_acquire(&ready)) {
+	if (!smp_load_acquire(&ready))
+		budget = 0;
+	if (budget || READ_ONCE(ct->tier->has_bad)) {
 		budget *= clamp((start - ct->promote_last) / HZ, 1UL, 10UL);
 		moved = look(ct, budget);
 	}
