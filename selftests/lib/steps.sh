@@ -252,7 +252,9 @@ remove_region()
 	! exists "$ns" || fail "$ns is there, and its region isn't"
 	! held "$ns" || fail "$ns is held, and isn't there"
 	legal "$region goes and comes" "$(writing "$ND/drivers/nd_region/bind" "$region")" 0
-	loop_until 20 exists "$ns"
+	# Returns when its namespaces have been probed: who has them is known then
+	cat "$ND"/devices/ndbus*/wait_probe >/dev/null
+	exists "$ns" || fail "$ns isn't there, and its region is"
 }
 
 # ---- Steps: swap ----
