@@ -51,7 +51,6 @@ unsigned int cx_promote_pages_per_second = 4096;
 
 static struct pmem_tier_feature promote_feature = { .name = "cachex_promote" };
 static struct workqueue_struct *promote_wq;
-static bool ready;
 
 /* Whose DRAM it was, with a reference; NULL when nobody's. */
 static struct mem_cgroup *owner(struct cx_tier *ct, unsigned long index)
@@ -211,8 +210,7 @@ static void promote_work(struct work_struct *work)
 	unsigned long budget = READ_ONCE(cx_promote_pages_per_second);
 	unsigned long start = jiffies, moved = 0;
 
-	/* Pairs with cx_promote_enable(). */
-	if (!smp_load_acquire(&ready))
+	if (!pmem_tier_feature_ready(&promote_feature))
 		budget = 0;
 	if (budget || READ_ONCE(ct->tier->has_bad)) {
 		budget *= clamp((start - ct->promote_last) / HZ, 1UL, 10UL);
@@ -273,8 +271,6 @@ void cx_promote_enable(void)
 	static_call_update(cx_mem_cgroup_charge, charge);
 	static_call_update(cx_mem_cgroup_from_id, from_id);
 	static_call_update(cx_workingset_refault, refault);
-	/* Pairs with promote_work(). */
-	smp_store_release(&ready, true);
 	pmem_tier_feature_on(f);
 }
 
