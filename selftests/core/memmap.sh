@@ -158,7 +158,8 @@ leak()
 		done
 		after=$(free_dram)
 		echo "memmap=$policy: MemFree $before KiB, after 10 rounds $after KiB"
-		num "DRAM that 10 rounds cost" $((before - after)) -lt 1536
+		# A debug kernel keeps who allocated what, and what was freed; and it has kmemleak
+		num "DRAM that 10 rounds cost" $((before - after)) -lt $((1536 * ${KTAP_SLOW:-1}))
 		unload pmemswap pmem_tier
 	done
 }
