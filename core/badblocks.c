@@ -7,7 +7,8 @@
 /**
  * DOC: known media errors
  *
- * They are those that libnvdimm knows of, and pages that mm said have failed. Not every platform
+ * They are those that libnvdimm knows of, and pages that mm said have failed, or that a copy
+ * of ours couldn't read. Not every platform
  * tells libnvdimm of these, and it forgets what it is told to clear: so they
  * are noted here until the module goes, by page frame number.
  *
@@ -27,8 +28,11 @@
 /* A window of this many bytes can't hold more ranges than struct badblocks. */
 #define WINDOW_MIN	((u64)MAX_BADBLOCKS * SECTOR_SIZE)
 
-/* Page frames that have failed; the values say nothing. The xarray has a lock for changes. */
-static DEFINE_XARRAY(failed);
+/*
+ * Page frames that have failed; the values say nothing. The xarray has a lock for changes, which is
+ * taken in any context.
+ */
+static DEFINE_XARRAY_FLAGS(failed, XA_FLAGS_LOCK_IRQ);
 
 typedef bool (*bad_fn)(struct tier_ns *ns, u64 offset, u64 bytes, void *data);
 
@@ -151,18 +155,24 @@ int tier_badblocks_in(struct tier_ns *ns, u64 offset, u64 bytes)
 }
 
 /**
- * tier_badblocks_failed() - mm said that pages have failed
- * @pfn: the first
- * @nr: how many
+ * tier_badblocks_failed() - a page has failed
+ * @pfn: its page frame
+ * @gfp: GFP_KERNEL, or GFP_ATOMIC
  *
- * Context: process context, may sleep.
+ * Context: any with GFP_ATOMIC; else process context, may sleep.
  */
-void tier_badblocks_failed(unsigned long pfn, unsigned long nr)
+void tier_badblocks_failed(unsigned long pfn, gfp_t gfp)
 {
-	for (; nr; nr--, pfn++)
-		if (xa_err(xa_store(&failed, pfn, xa_mk_value(0), GFP_KERNEL)))
-			pr_warn_ratelimited("no memory to note that page frame %#lx has failed: it may be used again once its namespace was given back\n",
-					    pfn);
+	unsigned long flags;
+	void *old;
+
+	xa_lock_irqsave(&failed, flags);
+	/* Lets go of the lock to sleep. */
+	old = __xa_store(&failed, pfn, xa_mk_value(0), gfp);
+	xa_unlock_irqrestore(&failed, flags);
+	if (xa_err(old))
+		pr_warn_ratelimited("no memory to note that page frame %#lx has failed: it may be used again once its namespace was given back\n",
+				    pfn);
 }
 
 static bool make_present(struct tier_ns *ns, u64 offset, u64 bytes, void *data)

@@ -183,7 +183,7 @@ void tier_range_unmap(struct tier_ns *ns);
 /* badblocks.c */
 int tier_badblocks_apply(struct tier_ns *ns);
 int tier_badblocks_in(struct tier_ns *ns, u64 offset, u64 bytes);
-void tier_badblocks_failed(unsigned long pfn, unsigned long nr);
+void tier_badblocks_failed(unsigned long pfn, gfp_t gfp);
 void tier_badblocks_unmap(struct tier_ns *ns);
 void tier_badblocks_exit(void);
 

@@ -99,22 +99,26 @@ out:
  * eyes: marking it is all there is to do, the client sees the mark when it reads. One that is
  * lent is for the client to take away from those who have it. Where it can't:
  * -EOPNOTSUPP would have mm take anon_vma for an address_space.
+ *
+ * 0 has who called, where he handles a machine check, take the page out of the direct map and let
+ * the process go on: not while somebody may yet read it there, nor when the process can't.
  */
 static int tier_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 			       unsigned long nr_pages, int mf_flags)
 {
 	struct tier_ns *ns = pgmap_to_ns(pgmap);
-	bool left = false;
+	bool left = mf_flags & MF_MUST_KILL;
 	unsigned long i;
 
-	tier_badblocks_failed(pfn, nr_pages);
+	for (i = 0; i < nr_pages; i++)
+		tier_badblocks_failed(pfn + i, GFP_KERNEL);
 	/* Either tier_set_up() sees that, or this sees that the pool is there. */
 	smp_mb();
 	tier_pool_mark_bad(ns, PFN_PHYS(pfn) - ns->phys,
 			   (u64)nr_pages << PAGE_SHIFT);
 	/* Before that nothing is lent. Pairs with tier_set_up(). */
 	if (!smp_load_acquire(&ns->pool_ready))
-		return 0;
+		goto out;
 	for (i = 0; i < nr_pages; i++) {
 		unsigned long index = pfn + i - ns->tier.first_pfn;
 
@@ -123,6 +127,7 @@ static int tier_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 		    page_count(pfn_to_page(pfn + i)))
 			left |= !tier_poisoned(ns, index, mf_flags);
 	}
+out:
 	return left ? -ENXIO : 0;
 }
 

@@ -426,14 +426,17 @@ EXPORT_SYMBOL_GPL(__pmem_tier_index_bad);
  * @tier: the tier
  * @index: the page, in use by the caller
  *
+ * It isn't used again, by a later claim neither.
+ *
  * Context: any.
  */
 void pmem_tier_mark_bad(struct pmem_tier *tier, unsigned long index)
 {
 	struct tier_ns *ns = to_tier_ns(tier);
+	unsigned long pfn = tier->first_pfn + index;
 
-	tier_pool_mark_bad(ns, PFN_PHYS(tier->first_pfn + index) - ns->phys,
-			   PAGE_SIZE);
+	tier_badblocks_failed(pfn, GFP_ATOMIC);
+	tier_pool_mark_bad(ns, PFN_PHYS(pfn) - ns->phys, PAGE_SIZE);
 }
 EXPORT_SYMBOL_GPL(pmem_tier_mark_bad);
 

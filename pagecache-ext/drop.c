@@ -3,6 +3,7 @@
  * Dropping a page: out of the page cache, back to the pool.
  */
 
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -13,6 +14,10 @@
 
 /* How often a page that is to be pinned is tried. */
 #define PIN_TRIES	10
+
+/* How long, and how often, one that has failed is waited for. */
+#define HELD_TRIES	10
+#define HELD_US		1000
 
 DEFINE_STATIC_CALL_NULL(cx_remove_mapping, remove_mapping);
 DEFINE_STATIC_CALL_NULL(cx_try_to_unmap, try_to_unmap);
@@ -391,6 +396,22 @@ static bool punch_out(struct cx_tier *ct, struct folio *folio)
 	return !mapping->a_ops->error_remove_folio(mapping, folio);
 }
 
+/*
+ * Has anybody but us a reference to a page that is gone from the page cache? Those who waited for
+ * its lock have one until they run.
+ */
+static bool is_held(struct folio *folio)
+{
+	int tries;
+
+	if (folio_ref_count(folio) == 1)
+		return false;
+	cx_drop_cpu_refs();
+	for (tries = HELD_TRIES; folio_ref_count(folio) > 1 && tries; tries--)
+		fsleep(HELD_US);
+	return folio_ref_count(folio) > 1;
+}
+
 /**
  * cx_poisoned() - a page has failed
  * @tier: its tier
@@ -401,7 +422,7 @@ static bool punch_out(struct cx_tier *ct, struct folio *folio)
  * pipe, has it still.
  *
  * Context: process context, may sleep.
- * Return: true when it is gone from the page cache.
+ * Return: true when it is gone from the page cache, and nobody holds it.
  */
 bool cx_poisoned(struct pmem_tier *tier, unsigned long index, int flags)
 {
@@ -424,6 +445,7 @@ bool cx_poisoned(struct pmem_tier *tier, unsigned long index, int flags)
 		gone = punch_out(ct, folio);
 	}
 	folio_unlock(folio);
+	gone = gone && !is_held(folio);
 	folio_put(folio);
 	return gone;
 }

@@ -283,6 +283,7 @@ void ps_unuse(struct pmemswap *ps, struct swap_info_struct *si);
 /* shared.c */
 void ps_settle(struct pmemswap *ps);
 bool ps_shared_leave(struct pmemswap *ps, swp_entry_t entry);
+bool ps_shared_refers(struct pmemswap *ps, struct page *page);
 bool ps_shared_let_go(struct pmemswap *ps, struct page *page);
 void ps_shared_keep(struct pmemswap *ps, struct page *page);
 

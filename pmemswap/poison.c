@@ -19,8 +19,11 @@
  * finds that nobody maps it: then the slot is raw again and reads as an I/O error.
  *
  * A page that is moving is locked; by the time it isn't, it has moved or stays.
+ *
+ * Who has it in a pipe or for I/O reads it by the direct map yet, at his own risk.
  */
 
+#include <linux/delay.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -39,6 +42,10 @@ DEFINE_STATIC_CALL_NULL(ps_try_to_unmap, try_to_unmap);
 typedef struct task_struct *(*early_kill_fn)(struct task_struct *task,
 					     int force_early);
 DEFINE_STATIC_CALL_NULL(ps_early_kill, *(early_kill_fn)NULL);
+
+/* Upkeep and mm have references for a moment, to look at a page. */
+#define HELD_TRIES	10
+#define HELD_US		1000
 
 /* Without it a machine check in a lent page kills whoever meets it, and the page stays. */
 static struct pmem_tier_feature poison_feature = { .name = "poison" };
@@ -102,27 +109,45 @@ static void tell(struct victims *victims)
 	}
 }
 
-/* Returns true when nobody maps it any more. */
+/*
+ * Is anything left of it but our reference and its slot's? Those are what they are while the folio
+ * is locked. (The slot's isn't known while swapoff takes the page away from the slot: it is left
+ * then.)
+ */
+static bool is_left(struct pmemswap *ps, struct folio *folio)
+{
+	bool left = true;
+	int tries;
+
+	for (tries = HELD_TRIES; left && tries; tries--) {
+		if (tries < HELD_TRIES)
+			fsleep(HELD_US);
+		folio_lock(folio);
+		left = folio_mapped(folio) ||
+		       folio_ref_count(folio) >
+		       1 + ps_shared_refers(ps, folio_page(folio, 0));
+		folio_unlock(folio);
+	}
+	return left;
+}
+
+/* Returns true when nobody maps it any more, nor holds it. */
 static bool unmap(struct pmem_tier *tier, struct folio *folio,
 		  struct victims *victims)
 {
-	bool unmapped;
-
 	folio_lock(folio);
-	if (!folio_test_anon(folio) || !folio_mapped(folio)) {
-		unmapped = !folio_mapped(folio);
+	if (!folio_test_anon(folio) || !folio_mapped(folio))
 		goto out;
-	}
 	ps_rmap_locked(folio, add_victim, victims);
 	/* So that it leaves hwpoison entries. */
 	pmem_tier_leave_hwpoison(tier);
 	SetPageHWPoison(folio_page(folio, 0));
 	static_call(ps_try_to_unmap)(folio, TTU_IGNORE_MLOCK | TTU_HWPOISON |
 					    TTU_SYNC);
-	unmapped = !folio_mapped(folio);
 out:
 	folio_unlock(folio);
-	return unmapped;
+	/* Whoever hasn't mapped it yet is refused its slot. */
+	return !is_left(tier->priv[PMEM_TIER_SWAP], folio);
 }
 
 /**

@@ -400,6 +400,23 @@ static struct slot *lock_page_slot(struct pmemswap *ps, struct page *page,
 }
 
 /**
+ * ps_shared_refers() - has the slot of a lent page a reference to it?
+ * @ps: the device
+ * @page: the page, locked; the caller has a reference
+ *
+ * Context: process context.
+ * Return: true when it has, which it keeps while the page is locked.
+ */
+bool ps_shared_refers(struct pmemswap *ps, struct page *page)
+{
+	struct slot *slot = lock_page_slot(ps, page, SLOT_SHARED);
+
+	if (slot)
+		unlock(slot);
+	return slot;
+}
+
+/**
  * ps_shared_let_go() - a lent page is about to move: it can't while its slot refers to it
  * @ps: the device
  * @page: the page, locked and mapped by nobody; the caller has a reference

@@ -61,6 +61,11 @@ raw()
 	same "bad_pages" "$(bad_pages)" 1
 	empty "$DEV"
 	balanced "$SMALL"
+	# libnvdimm hasn't heard of it, and doesn't on every platform
+	idle "$SMALL"
+	same "unbind" "$(tier_unbind "$SMALL")" 0
+	same "bind" "$(tier_bind "$SMALL")" 0
+	same "bad_pages, claimed again" "$(bad_pages)" 1
 }
 
 # So are those whose data is in the same page, and no others
