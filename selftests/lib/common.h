@@ -31,7 +31,8 @@ enum {
  * page, so that a page that shows up in the wrong place can be told. KIND_SAME is
  * one 32-bit value repeated, never 0. KIND_ALMOST is KIND_SAME but for the last
  * 32 bits. KIND_MIXED is for the caller's use: one of those before it, by index. KIND_TEXT can be
- * compressed, some pages better than others; it begins as KIND_RANDOM does.
+ * compressed, some pages better than others; it begins as KIND_RANDOM does. So does KIND_SECRET,
+ * then come 62 words that can't be compressed, the same in all pages of a seed, and zeros.
  */
 enum kind {
 	KIND_RANDOM,
@@ -40,7 +41,11 @@ enum kind {
 	KIND_ALMOST,
 	KIND_MIXED,
 	KIND_TEXT,
+	KIND_SECRET,
 };
+
+/* Words of KIND_SECRET that aren't zero */
+#define SECRET_WORDS	64
 
 static inline void __attribute__((noreturn, format(printf, 1, 2)))
 die(const char *fmt, ...)
@@ -82,6 +87,7 @@ static inline enum kind parse_kind(const char *name)
 		[KIND_RANDOM] = "random", [KIND_SAME] = "same",
 		[KIND_ZERO] = "zero", [KIND_ALMOST] = "almost",
 		[KIND_MIXED] = "mixed", [KIND_TEXT] = "text",
+		[KIND_SECRET] = "secret",
 	};
 	unsigned int i;
 
@@ -133,6 +139,8 @@ static inline uint64_t page_word(uint64_t seed, uint64_t index, uint32_t version
 		return seed << 32 | version;
 	if (kind == KIND_TEXT)
 		return text_word(seed, index, version, i);
+	if (kind == KIND_SECRET)
+		return i < SECRET_WORDS ? mix64((seed << 40) + version + ((uint64_t)i << 52)) : 0;
 	return mix64((seed << 40) + (index << 16) + version) *
 	       (2 * i + 1) + ((uint64_t)i << 56);
 }

@@ -17,6 +17,9 @@
  *                                     "WRITTEN ERRNO"; what was written is verified
  *   find DEV FIRST COUNT SEED         prints how many pages hold a random page of that seed, of
  *                                     whatever index
+ *   secrets DEV FIRST COUNT SEED      prints how often the second half of a secret page's
+ *                                     secret is there, at whatever byte: compressed data has
+ *                                     it as it is
  *   sum DEV [FIRST COUNT]             a 64-bit sum of the data
  *   pages DEV                         size in pages
  *
@@ -184,6 +187,29 @@ static int do_find(uint64_t first, uint64_t count, uint16_t seed)
 	return EXIT_OK;
 }
 
+static int do_secrets(uint64_t first, uint64_t count, uint16_t seed)
+{
+	unsigned char page[PAGE], *data = malloc(count * PAGE), *at = data, *end;
+	size_t len = SECRET_WORDS / 2 * sizeof(uint64_t);
+	uint64_t found = 0;
+
+	page_fill(page, seed, 0, 1, KIND_SECRET);
+	if (!data ||
+	    pread(fd, data, count * PAGE, (off_t)(first * PAGE)) != (ssize_t)(count * PAGE))
+		die("read of %" PRIu64 " pages", count);
+	end = data + count * PAGE;
+	for (;;) {
+		at = memmem(at, (size_t)(end - at), page + len, len);
+		if (!at)
+			break;
+		found++;
+		at += len;
+	}
+	free(data);
+	printf("%" PRIu64 "\n", found);
+	return EXIT_OK;
+}
+
 static int do_sum(uint64_t first, uint64_t count)
 {
 	uint64_t sum = 0, i, n, w;
@@ -204,7 +230,7 @@ static int do_sum(uint64_t first, uint64_t count)
 static int help(void)
 {
 	fputs("blkdata [-b PAGES] [-c] [-d] COMMAND DEVICE [FIRST COUNT [SEED [KIND]]]\n"
-	      "commands: write verify zeros survey fill find sum pages\n", stderr);
+	      "commands: write verify zeros survey fill find secrets sum pages\n", stderr);
 	return EXIT_SETUP;
 }
 
@@ -260,6 +286,8 @@ int main(int argc, char **argv)
 		return do_fill(first, count, seed);
 	if (!strcmp(cmd, "find"))
 		return do_find(first, count, seed);
+	if (!strcmp(cmd, "secrets"))
+		return do_secrets(first, count, seed);
 	if (!strcmp(cmd, "sum"))
 		return do_sum(first, count);
 	if (!strcmp(cmd, "pages")) {
