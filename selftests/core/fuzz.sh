@@ -62,6 +62,44 @@ fuzz_files_in_use()
 	_write "/sys/block/$DEV/pmemswap/map_faults" off
 }
 
+# Writing anything but "1" to what does something does nothing
+refused()
+{
+	local before ps v f
+	local -a counts
+	local -a values=(0 2 +1 01 11 0x1 1.0 '1 1' '1,' 1x x1 y yes on all 18446744073709551617 4294967297 ' 1')
+
+	everywhere
+	ps=/sys/block/$DEV/pmemswap
+	_write "$ps/promote_pages_per_second" 0
+	swap_on "$DEV"
+	puppet p
+	tell p map a 4M nohuge
+	tell p fill a 1 text
+	paged_out p a 1000
+	if [[ $(writing "$ps/map_faults" all) == 0 ]]; then
+		tell p verify a
+		tell p map b 4M nohuge
+		tell p fill b 2 text
+		paged_out p b 1000
+	fi
+	counts=("$ps"/{lent_pages,raw_slots,compressed_slots} "$TIER/$SMALL"/*_pages)
+	before=$(grep -H '' "${counts[@]}")
+	for f in "$ps"/{drain,unlend,compress_now}; do
+		for v in "${values[@]}" $'1\n1' $'\n1' $'\x01'; do
+			same "'$v' to ${f##*/}" "$(writing "$f" "$v")" EINVAL
+			same "after '$v' to ${f##*/}" "$(grep -H '' "${counts[@]}")" "$before"
+		done
+	done
+	# and "1" does
+	_write "$ps/compress_now" 1
+	num "compressed_slots" "$(stat_of "$DEV" compressed_slots)" -gt 900
+	_write "$ps/drain" 1
+	same "lent_pages" "$(stat_of "$DEV" lent_pages)" 0
+	tell p verify a
+	puppet_end p
+}
+
 # fuzz_load MODULE PARAMETER
 fuzz_load()
 {
@@ -83,9 +121,11 @@ fuzz_bio()
 
 case_ "files of sysfs" fuzz_files
 case_ "files of sysfs, all of it in use" fuzz_files_in_use
+case_ "files that do something, when what is written is refused" refused
 case_ "parameter claim" fuzz_load pmem_tier claim
 case_ "parameter memmap" fuzz_load pmem_tier memmap
 case_ "parameter wipe" fuzz_load pmem_tier wipe
+case_ "parameter force" fuzz_load pmem_tier force
 case_ "parameter size" fuzz_load pmemswap size
 case_ "parameter targets" fuzz_load pmem_cachex targets
 case_ "I/O, ranges and requests to the device" fuzz_bio 8M

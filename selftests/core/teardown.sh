@@ -177,11 +177,61 @@ round()
 	echo "$i steps, ${#seen[@]} kinds of them, ${#pairs[@]} orders of two"
 }
 
+# ---- Suspend ----
+
+# What is set, and what is where
+state()
+{
+	cat /proc/swaps
+	find "$TIER" "/sys/block/$DEV/pmemswap" "$CX" -type f -perm -600 -exec grep -H '' {} +
+	grep -H '' "$TIER"/namespace*/*_pages "/sys/block/$DEV/pmemswap"/{lent_pages,slots_used,raw_slots,same_filled_slots}
+}
+
+# All stays as it is: pages that are swapped out, lent, pinned, or of files
+suspended()
+{
+	local before how
+
+	fs_on ext4
+	cachex "$(fs_number)" "$BIG" "$SMALL"
+	file_in_pmem
+	modprobe pmemswap
+	DEV=$(dev_of "$BIG")
+	_write "/sys/block/$DEV/pmemswap/promote_pages_per_second" 0
+	! grep -q '^map_in: idle\|^map_in: on' "$TIER/features" ||
+		_write "/sys/block/$DEV/pmemswap/map_faults" all
+	swap_on "$DEV"
+	puppet_out p 8M 1800
+	tell p map b 1M nohuge
+	tell p fill b 2 mixed
+	tell p verify a
+	tell p pageout b
+	tell p pin a 10 16
+	# Once through it: a CPU that goes offline gives back the slots that it took for later
+	# shellcheck disable=SC2086 # two words
+	power ${SUSPENDS[-1]}
+	before=$(state)
+	for how in "${SUSPENDS[@]}"; do
+		# shellcheck disable=SC2086 # two words
+		power $how
+		same "after $how" "$(state)" "$before"
+	done
+	tell p unpin a
+	tell p verify a
+	tell p verify b
+	# shellcheck disable=SC2153 # file_in_pmem sets it
+	cmp "$FILE" "$REF"
+	puppet_end p
+	swap_off "$DEV"
+	_write "$CX/drop" 1
+}
+
 if [[ -w $POWER/pm_test ]]; then
 	push /sys/module/suspend/parameters/pm_test_delay 0
 	at_exit _write $POWER/pm_test none
 	TEARDOWN+=(hibernate suspend)
 	! grep -qw mem $POWER/state || SUSPENDS+=('mem devices' 'mem platform' 'mem core')
+	case_ 'suspend: all stays as it is' suspended
 else
 	diag 'this kernel has no trial of suspend and hibernation (PM_DEBUG): left out'
 fi

@@ -343,6 +343,8 @@ power()
 		! loaded pmem_cachex || may='@(0|EBUSY)'
 		(( $(sum swap_pages) == 0 && $(sum cache_pages) == 0 )) || may='@(0|EBUSY)'
 		! any_swap || may=EBUSY
+		# a memory map in pmem: the kernel's own
+		! grep -qx pmem "$TIER"/namespace*/memmap 2>/dev/null || may=EBUSY
 	fi
 	legal "$1, $2" "$(writing $POWER/state "$1")" "$may"
 }

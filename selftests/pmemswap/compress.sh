@@ -408,6 +408,7 @@ states()
 	compress_now
 	same "states" "$(awk '{ print $3 }' "$STATE" | sort | uniq -c | xargs)" "10 c.. 10 r.h 10 s.."
 	same "bytes" "$(awk '$3 == "r.h" { print $4 }' "$STATE" | uniq)" 4096
+	! grep -E 'ffff[0-9a-f]{12}' "$STATE" || fail "an address of the kernel's"
 	empty "$DEV"
 	same "lines" "$(wc -l <"$STATE")" 0
 }

@@ -458,6 +458,8 @@ tracepoints()
 		grep -q " $event: $DEV " "$dir/trace" || fail "there was no $event"
 	done
 	grep -q ' map_fallback: .* reason=filled' "$dir/trace" || fail "no reason"
+	# addresses are those of the process
+	! grep -E 'ffff[0-9a-f]{12}' "$dir/trace" || fail "an address of the kernel's"
 }
 
 # FEATURE [VARIABLE...]: its line in "features" when it is on; BTF doesn't have the variables

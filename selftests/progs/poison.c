@@ -16,6 +16,7 @@
 #include "area.h"
 
 #define INJECT	"/sys/kernel/debug/hwpoison/corrupt-pfn"
+#define EARLY_KILL	"/proc/sys/vm/memory_failure_early_kill"
 #define PAGES	64
 #define PFN	((1ULL << 55) - 1)
 
@@ -203,15 +204,18 @@ static void late(const uint64_t *arg)
 	reuse(20);
 }
 
-/* ... but to those who want to know */
+/* ... but to those who want to know. arg: it is the system that wants all to */
 static void early(const uint64_t *arg)
 {
-	(void)arg;
-	if (prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0))
+	if (!arg[0] && prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0))
 		skip("no PR_MCE_KILL");
 	begin();
 	signals = 0;
+	if (arg[0])
+		write_file(EARLY_KILL, "1");
 	poison_pfn(pfn_of(20));
+	if (arg[0])
+		write_file(EARLY_KILL, "0");
 	same("signals", (uint64_t)signals, 1);
 	same("si_code", (uint64_t)code, BUS_MCEERR_AO);
 	same("the address", (uintptr_t)address, (uintptr_t)area_page(&area, 20));
