@@ -152,17 +152,34 @@ damage()
 	raw_off "$NS"
 }
 
-# Flags without their checksum, as a power cut may leave them, and a checksum that is wrong
+# other_version: as a later one of us may leave it, checksum and all
+other_version()
+{
+	local crc
+
+	raw_on "$NS"
+	dd if="$RAW" of=/tmp/header bs=4096 count=1 status=none
+	printf '\2' | dd of=/tmp/header bs=1 seek=32 conv=notrunc status=none
+	# gzip's is inverted
+	crc=$(head -c 4092 /tmp/header | gzip | tail -c 8 | od -A n -t u4 -N 4)
+	crc=$(printf '%08x' $((crc ^ 0xffffffff)))
+	printf '%b' "\\x${crc:6:2}\\x${crc:4:2}\\x${crc:2:2}\\x${crc:0:2}" |
+		dd of=/tmp/header bs=1 seek=4092 conv=notrunc status=none
+	dd if=/tmp/header of="$RAW" bs=4096 count=1 oflag=direct status=none
+	raw_off "$NS"
+}
+
+# Flags without their checksum, as a power cut may leave them, a checksum that is wrong, another version
 damaged_header()
 {
-	local offset
+	local how
 
-	for offset in 36 4092; do
+	for how in 'damage 36' 'damage 4092' other_version; do
 		zero_all
 		claim none
 		secret
 		release
-		damage "$offset"
+		$how
 		log_mark
 		claim release
 		log_has "$NS: its header can't be relied on"
