@@ -195,6 +195,21 @@ ftrace_was_off()
 	same "kernel.ftrace_enabled=0, no hook is left" "$(writing /proc/sys/kernel/ftrace_enabled 0)" 0
 }
 
+# Nobody writes to it any more afterwards: a process of its own would, once
+ftrace_goes_on_and_off()
+{
+	while :; do
+		ftrace_on 0
+		ftrace_on 1
+	done
+} 2>/dev/null
+
+ends()
+{
+	kill "$1"
+	wait "$1" || :
+}
+
 # Whoever is first: either it is hooked and stays so, or the feature is off
 ftrace_goes_off_meanwhile()
 {
@@ -202,11 +217,8 @@ ftrace_goes_off_meanwhile()
 
 	need_btf
 	at_exit ftrace_on 1
-	while :; do
-		writing /proc/sys/kernel/ftrace_enabled 0
-		writing /proc/sys/kernel/ftrace_enabled 1
-	done >/dev/null 2>&1 &
-	at_exit kill $!
+	( trap - EXIT ERR; set +e; ftrace_goes_on_and_off ) &
+	at_exit ends $!
 	for i in {1..20}; do
 		load pmem_tier_try "prototype=void $f(void)" hook=1
 		if [[ $(<$FEATURES) == 'try: on' ]]; then
