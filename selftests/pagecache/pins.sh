@@ -78,7 +78,7 @@ locked()
 	tell a mapfile a 4M "$MNT/map"
 	tell a fill a 1 random
 	sync
-	loop_until 5 pages_out 900
+	loop_until 60 pages_out 900
 	tell a verify a
 	tell a lock a
 	reclaim
@@ -90,7 +90,7 @@ locked()
 	_write $CX/enabled 1
 	tell a unlock a
 	sync
-	loop_until 5 pages_out 900
+	loop_until 60 pages_out 900
 	tell a lock a
 	tell a verify a
 	puppets_end
@@ -177,7 +177,7 @@ mapped()
 	tell a mapfile a 1M "$FILE"
 	tell a fill a 1 random
 	sync
-	loop_until 5 pages_out 256
+	loop_until 60 pages_out 256
 	tell a verify a
 }
 
