@@ -8,9 +8,8 @@
  * DOC: known media errors
  *
  * They are those that libnvdimm knows of, and pages that mm said have failed, or that a copy
- * of ours couldn't read. Not every platform
- * tells libnvdimm of these, and it forgets what it is told to clear: so they
- * are noted here until the module goes, by page frame number.
+ * of ours couldn't read. Not every platform tells libnvdimm of these, and it forgets what it is
+ * told to clear: so they are noted here until the module goes, by page frame number.
  *
  * What handled the machine check has taken the page out of the direct map. When a range
  * goes, its page tables must not keep that: the next mapping of it, whoever's that is, would have a
