@@ -37,7 +37,7 @@ modprobe -q hwpoison-inject || skip 'needs the module hwpoison-inject'
 at_exit modprobe -r hwpoison-inject
 mapping_device
 grep -qx 'poison: on.*' "$TIER/features" || skip "this kernel can't: $(<"$TIER/features")"
-ktap_plan 17
+ktap_plan 18
 t 'a process reads its page' fails_in 1 poison own 0 0
 t 'a process writes to its page' fails_in 1 poison own 1 0
 t 'a process reads its page, which it had changed' fails_in 1 poison own 0 1
@@ -49,7 +49,8 @@ t 'several processes, forked while it was lent' fails_in 1 poison shared 0
 t 'several processes, forked while it was swapped out' fails_in 1 poison shared 1
 t 'a page that is swapped out, read' fails_in 1 poison raw 0
 t 'a page that is swapped out, written to' fails_in 1 poison raw 1
-t 'a page that a pipe has as well' fails_in 1 poison pinned
+t 'a page that a pipe has as well' fails_in 1 poison pinned 0
+t 'a shared page that a pipe has as well' fails_in 1 poison pinned 1
 t 'an mlocked page' fails_in 1 poison locked
 t 'a page without a slot, after swapoff' fails_in 1 poison orphan
 t 'a page that is nobody'\''s' fails_in 1 poison free

@@ -241,6 +241,8 @@ static pid_t child(void)
 	pid = fork();
 	if (pid < 0)
 		die("fork");
+	if (!pid)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	return pid;
 }
 
@@ -326,16 +328,30 @@ static void raw(const uint64_t *arg)
 
 /*
  * A pipe has it as well: that one may look, at its own risk. So it must stay in the direct map,
- * which it doesn't when all is said to be well.
+ * which it doesn't when all is said to be well. arg: the slot is shared, with one who hasn't looked at it
  */
 static void pinned(const uint64_t *arg)
 {
 	static unsigned char was[PAGE], is[PAGE];
 	struct iovec iov;
-	int fd[2];
+	int go[2], fd[2];
+	pid_t pid = 0;
 
-	(void)arg;
-	begin();
+	begin_out();
+	if (arg[0]) {
+		if (pipe(go))
+			die("pipe");
+		pid = child();
+		if (!pid) {
+			await(go[0]);
+			must_fail(5, false, BUS_ADRERR);
+			others_live(5);
+			_exit(EXIT_OK);
+		}
+	}
+	come_in();
+	if (arg[0])
+		at_least("shared_pages", stat_of("shared_pages"), PAGES);
 	memcpy(was, area_page(&area, 5), PAGE);
 	iov.iov_base = area_page(&area, 5);
 	iov.iov_len = PAGE;
@@ -344,6 +360,10 @@ static void pinned(const uint64_t *arg)
 	must_be(5, LENT);
 	same("corrupt-pfn", (uint64_t)inject(pfn_of(5)), ENXIO);
 	must_fail(5, false, BUS_MCEERR_AR);
+	if (pid) {
+		tell(go[1]);
+		wait_child(pid);
+	}
 	others_live(5);
 	if (read(fd[0], is, PAGE) != PAGE || memcmp(was, is, PAGE))
 		fail("the pipe has something else");
