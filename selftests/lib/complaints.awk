@@ -8,7 +8,7 @@ BEGIN {
 	      "Kernel panic|invalid opcode|refcount_t:|list_(add|del) |(Bad|Unused) swap (file|offset) entry"
 }
 
-FNR == 1 { oom = vmalloc = 0 }
+FNR == 1 { oom = vmalloc = 0; race = "" }
 
 # The command line names options such as rcu_cpu_stall_timeout; a test may be named after a complaint
 /[Cc]ommand line: |[Cc]ommand line parameters|RCU CPU stall warnings timeout set|kcsan: .*mode configured|\] ktap: / { next }
@@ -21,6 +21,12 @@ oom && /Call Trace:/		{ next }
 # ... and so does that of vmalloc() when there is no memory, even if only fault injection says so
 / vmalloc error: /		{ vmalloc = 1 }
 vmalloc && /Call Trace:/	{ vmalloc = 0; next }
+
+# mm and filesystems have data races of their own: one is ours if a function of ours is in its report, which ends with
+# a line of these
+/BUG: KCSAN: /			{ race = $0; next }
+race && /======/			{ race = "" }
+race && / \[pmem[a-z_]+\]/	{ print race; race = "" }
 
 allow != "" && $0 ~ allow	{ next }
 
