@@ -12,8 +12,12 @@
 
 #include "cachex.h"
 
-/* How often a page that is to be pinned is tried. */
+/*
+ * How often a page that is to be pinned is tried, and how long is waited at first. A filesystem may
+ * let go of what it has written a little later, in a worker (btrfs: ordered extents).
+ */
 #define PIN_TRIES	10
+#define PIN_US		1000
 
 /* How long, and how often, one that has failed is waited for. */
 #define HELD_TRIES	10
@@ -354,7 +358,9 @@ unsigned int cx_long_pin(struct pmem_tier *tier, struct folio *folio)
 	/* Truncated meanwhile. */
 	if (!mapping)
 		return 0;
-	for (i = 0; i < PIN_TRIES; i++) {
+	for (i = 0; i < PIN_TRIES && !fatal_signal_pending(current); i++) {
+		if (i)
+			fsleep(PIN_US << i);
 		if (cx_drop_wait(ct, index) ||
 		    READ_ONCE(folio->mapping) != mapping)
 			return 0;
@@ -397,19 +403,20 @@ static bool punch_out(struct cx_tier *ct, struct folio *folio)
 }
 
 /*
- * Has anybody but us a reference to a page that is gone from the page cache? Those who waited for
- * its lock have one until they run.
+ * Has anybody a reference to a page that is gone from the page cache? Those who waited for its
+ * lock have one until they run. We have none: two that ask would wait for each other. The page has
+ * failed, so it doesn't become another one's.
  */
-static bool is_held(struct folio *folio)
+static bool is_held(const struct page *page)
 {
 	int tries;
 
-	if (folio_ref_count(folio) == 1)
+	if (!page_count(page))
 		return false;
 	cx_drop_cpu_refs();
-	for (tries = HELD_TRIES; folio_ref_count(folio) > 1 && tries; tries--)
+	for (tries = HELD_TRIES; page_count(page) && tries; tries--)
 		fsleep(HELD_US);
-	return folio_ref_count(folio) > 1;
+	return page_count(page);
 }
 
 /**
@@ -426,26 +433,28 @@ static bool is_held(struct folio *folio)
  */
 bool cx_poisoned(struct pmem_tier *tier, unsigned long index, int flags)
 {
+	struct page *page = pmem_tier_index_page(tier, index);
 	struct cx_tier *ct = tier->priv[PMEM_TIER_CACHE];
 	struct folio *folio = cx_get(ct, index, true);
 	bool gone;
 
 	if (!folio)
-		return !pmem_tier_index_cached(tier, index);
+		return !page_count(page) ||
+		       !pmem_tier_index_cached(tier, index);
 	folio_wait_writeback(folio);
 	/*
-	 * While it is locked, a page that isn't dirty can't be written through a mapping
-	 * either: that takes ->page_mkwrite().
+	 * Whoever had it locked may have taken it out. While it is locked, a page that isn't
+	 * dirty can't be written through a mapping either: that takes ->page_mkwrite().
 	 */
-	gone = !folio_test_dirty(folio) && take_out(ct, folio, CX_FORCE);
+	gone = !folio->mapping ||
+	       (!folio_test_dirty(folio) && take_out(ct, folio, CX_FORCE));
 	/* It is dirty once it is unmapped, perhaps. */
 	if (!gone) {
 		/* If it stays, nobody maps it again, and promotion looks after it. */
-		SetPageHWPoison(&folio->page);
+		SetPageHWPoison(page);
 		gone = punch_out(ct, folio);
 	}
 	folio_unlock(folio);
-	gone = gone && !is_held(folio);
 	folio_put(folio);
-	return gone;
+	return gone && !is_held(page);
 }
