@@ -16,6 +16,7 @@
  * processes, and nothing could be asked of us meanwhile. tiers.c looks whether they are gone.
  */
 
+#include <linux/delay.h>
 #include <linux/idr.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -23,6 +24,7 @@
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/static_call.h>
 #include <linux/swap.h>
@@ -35,6 +37,13 @@ DEFINE_STATIC_CALL_NULL(tier_walk_page_range, walk_page_range);
 
 /* Without it a tier stays for good once a page failed that was mapped. */
 static struct pmem_tier_feature hwpoison_feature = { .name = "hwpoison" };
+
+/* How long, and how often, a process whose memory is locked is waited for. */
+#define LOCKED_TRIES	10
+#define LOCKED_US	1000
+
+/* How often those that were forked meanwhile are looked at. */
+#define MOST_LOOKS	100
 
 /* Seldom anybody ever needs it, so it is looked for then; under tier_lock. */
 static bool asked;
@@ -84,19 +93,31 @@ static const struct mm_walk_ops hwpoison_ops = {
 	.walk_lock = PGWALK_RDLOCK,
 };
 
-static bool mm_has_some(struct tier_ns *ns, struct mm_struct *mm)
+/* Some hold it while they wait for something, and nobody else gets tier_lock meanwhile. */
+static bool try_lock(struct mm_struct *mm)
+{
+	int tries;
+
+	for (tries = LOCKED_TRIES; !mmap_read_trylock(mm); fsleep(LOCKED_US))
+		if (!--tries)
+			return false;
+	return true;
+}
+
+static bool may_have_some(struct tier_ns *ns, struct mm_struct *mm)
 {
 	bool some;
 
-	mmap_read_lock(mm);
+	if (!try_lock(mm))
+		return true;
 	some = static_call(tier_walk_page_range)(mm, 0, TASK_SIZE_MAX,
 						 &hwpoison_ops, ns) > 0;
 	mmap_read_unlock(mm);
 	return some;
 }
 
-/* The next task from number @nr on, whose memory isn't that of an earlier one; its mm. */
-static struct mm_struct *next_mm(int *nr)
+/* The next task from number @nr on, before @end, with a memory of its own; that memory. */
+static struct mm_struct *next_mm(int *nr, int end)
 {
 	struct mm_struct *mm = NULL;
 	struct task_struct *task;
@@ -105,6 +126,8 @@ static struct mm_struct *next_mm(int *nr)
 	for (; !mm; (*nr)++) {
 		rcu_read_lock();
 		pid = idr_get_next(&init_pid_ns.idr, nr);
+		if (*nr >= end)
+			pid = NULL;
 		task = pid ? pid_task(pid, PIDTYPE_PID) : NULL;
 		/*
 		 * A leader that has ended may leave threads behind. While execve() makes
@@ -127,6 +150,51 @@ static struct mm_struct *next_mm(int *nr)
 	return mm;
 }
 
+/* Returns the number of a process, or 0. */
+static int find_between(struct tier_ns *ns, int nr, int end)
+{
+	struct mm_struct *mm;
+	bool some = false;
+
+	while (!some && (mm = next_mm(&nr, end))) {
+		some = may_have_some(ns, mm);
+		/* The last one, perhaps, and what its end waits for isn't for us to wait for. */
+		mmput_async(mm);
+	}
+	return some ? nr - 1 : 0;
+}
+
+/* The same from the number @nr on, and if @end is lower, from the first one on again. */
+static int find_from(struct tier_ns *ns, int nr, int end)
+{
+	if (nr < end)
+		return find_between(ns, nr, end);
+	return find_between(ns, nr, INT_MAX) ?: find_between(ns, 1, end);
+}
+
+/*
+ * Numbers are given in order, and from the first one on again. So a process that was forked
+ * meanwhile, by one that was gone when it was to be looked at, is among those behind the last
+ * number that there was when the look began; and so on. The newest come last in each look.
+ */
+static int find(struct tier_ns *ns)
+{
+	int next, last = idr_get_cursor(&init_pid_ns.idr);
+	int looks, found = find_from(ns, last, last);
+
+	for (looks = 1; !found; looks++) {
+		next = idr_get_cursor(&init_pid_ns.idr);
+		if (next == last)
+			break;
+		/* They are forked faster than they are looked at. */
+		if (looks == MOST_LOOKS || fatal_signal_pending(current))
+			return last;
+		found = find_from(ns, last, next);
+		last = next;
+	}
+	return found;
+}
+
 static bool can_walk(void)
 {
 	void *walk;
@@ -143,7 +211,7 @@ static bool can_walk(void)
 }
 
 /**
- * tier_hwpoison_find() - who has hwpoison entries for pages of a tier?
+ * tier_hwpoison_find() - who may have hwpoison entries for pages of a tier?
  * @ns: the tier; nothing of it is lent, or will be
  *
  * When it is nobody, the tier lets go of the module.
@@ -154,20 +222,15 @@ static bool can_walk(void)
  */
 int tier_hwpoison_find(struct tier_ns *ns)
 {
-	struct mm_struct *mm;
-	bool some = false;
-	int nr = 1;
+	int pid;
 
 	if (!READ_ONCE(ns->hwpoison_left))
 		return 0;
 	if (!can_walk())
 		return -EOPNOTSUPP;
-	while (!some && (mm = next_mm(&nr))) {
-		some = mm_has_some(ns, mm);
-		mmput(mm);
-	}
-	if (some)
-		return nr - 1;
+	pid = find(ns);
+	if (pid)
+		return pid;
 	/* It stays until our caller has returned, who waits for its own end when it is unloaded. */
 	WRITE_ONCE(ns->hwpoison_left, false);
 	module_put(THIS_MODULE);
@@ -191,7 +254,7 @@ bool tier_hwpoison_left(struct tier_ns *ns)
 		pr_info("%s: stays: a page failed that was mapped, and this kernel can't tell by whom\n",
 			ns->tier.name);
 	else if (pid)
-		pr_info("%s: in use: process %d has failed pages of it in its memory\n",
+		pr_info("%s: in use: process %d has failed pages of it in its memory, or keeps that locked\n",
 			ns->tier.name, pid);
 	return pid;
 }

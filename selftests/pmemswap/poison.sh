@@ -33,11 +33,77 @@ while_moving()
 	num "bad pages" "$(tier_stat "$BIG" bad_pages)" -ge 1
 }
 
+is_lent() { [[ $(tier_stat "$BIG" lent_pages) == "$1" ]]; }
+unbinds() { [[ $(tier_unbind "$BIG") == 0 ]]; }
+
+# As mapping_device had it
+bound()
+{
+	held "$BIG" || same "bind" "$(tier_bind "$BIG")" 0
+	_write "$(ps_attr promote_pages_per_second)" 0
+}
+
+# Page tables name the failed page until the last process of the chain is gone.
+chained()
+{
+	local chain=/tmp/poison-chain i
+
+	around 16
+	touch "$chain"
+	at_exit bound
+	at_exit rm -f "$chain"
+	prog poison chain
+	swap_off "$DEV"
+	loop_until 5 is_lent 0
+	# Who looks at one process after the other, upwards, may have passed the low numbers when they are given again.
+	# The puppet is between them and the high ones, and takes a while to be looked at.
+	push /proc/sys/kernel/pid_max 400
+	echo 350 >/proc/sys/kernel/ns_last_pid
+	puppet p
+	tell p map a 128M nohuge
+	tell p fill a 1 mixed
+	for i in {1..100}; do
+		same "unbind $i" "$(tier_unbind "$BIG")" EBUSY
+	done
+	rm "$chain"
+	puppets_end
+	loop_until 5 unbinds
+}
+
+let_go()
+{
+	kill "$1" 2>/dev/null || :
+	wait "$1" || :
+}
+
+is_locked() { [[ $(cat /sys/module/pmem_tier_hold/parameters/held) == Y ]] 2>/dev/null; }
+
+# A process may have failed pages, and holds its mmap_lock: nobody waits for it
+stuck()
+{
+	local pid
+
+	around 16
+	prog poison late 0
+	swap_off "$DEV"
+	loop_until 5 is_lent 0
+	modprobe pmem_tier_hold 2>/dev/null &
+	pid=$!
+	at_exit bound
+	at_exit let_go "$pid"
+	loop_until 5 is_locked
+	same "unbind" "$(tier_unbind "$BIG")" EBUSY
+	same "bind another" "$(tier_bind "$SMALL")" 0
+	same "unbind another" "$(tier_unbind "$SMALL")" 0
+	let_go "$pid"
+	loop_until 5 unbinds
+}
+
 modprobe -q hwpoison-inject || skip 'needs the module hwpoison-inject'
 at_exit modprobe -r hwpoison-inject
 mapping_device
 grep -qx 'poison: on.*' "$TIER/features" || skip "this kernel can't: $(<"$TIER/features")"
-ktap_plan 18
+ktap_plan 20
 t 'a process reads its page' fails_in 1 poison own 0 0
 t 'a process writes to its page' fails_in 1 poison own 1 0
 t 'a process reads its page, which it had changed' fails_in 1 poison own 0 1
@@ -55,4 +121,6 @@ t 'an mlocked page' fails_in 1 poison locked
 t 'a page without a slot, after swapoff' fails_in 1 poison orphan
 t 'a page that is nobody'\''s' fails_in 1 poison free
 t 'pages fail while they are moving' while_moving
+t 'a process that has one forks and ends, on and on' chained
+t 'a process may have one, and is stuck' stuck
 t 'the modules can go' unload pmemswap pmem_tier

@@ -17,6 +17,7 @@
 
 #define INJECT	"/sys/kernel/debug/hwpoison/corrupt-pfn"
 #define EARLY_KILL	"/proc/sys/vm/memory_failure_early_kill"
+#define CHAIN	"/tmp/poison-chain"
 #define PAGES	64
 #define PFN	((1ULL << 55) - 1)
 
@@ -328,7 +329,8 @@ static void raw(const uint64_t *arg)
 
 /*
  * A pipe has it as well: that one may look, at its own risk. So it must stay in the direct map,
- * which it doesn't when all is said to be well. arg: the slot is shared, with one who hasn't looked at it
+ * which it doesn't when all is said to be well. arg: the slot is shared, with one who hasn't
+ * looked at it
  */
 static void pinned(const uint64_t *arg)
 {
@@ -418,6 +420,29 @@ static void nobodys(const uint64_t *arg)
 	come_in();
 }
 
+/*
+ * A page failed, and the process that had it mapped forks and is gone, as does the child, and so on
+ * for as long as there is CHAIN.
+ */
+static void chain(const uint64_t *arg)
+{
+	pid_t pid;
+
+	(void)arg;
+	begin();
+	poison_pfn(pfn_of(20));
+	if (munmap(area.addr, 20 * PAGE) ||
+	    munmap(area_page(&area, 21), (PAGES - 21) * PAGE))
+		die("munmap");
+	while (!access(CHAIN, F_OK)) {
+		pid = fork();
+		if (pid < 0)
+			die("fork");
+		if (pid)
+			_exit(EXIT_OK);
+	}
+}
+
 /* ---- While pages move ---- */
 
 static volatile bool stop;
@@ -498,6 +523,7 @@ static const struct test_case cases[] = {
 	{ "locked", locked },
 	{ "orphan", orphan },
 	{ "free", nobodys },
+	{ "chain", chain },
 	{ "moving", moving },
 	{ NULL, NULL },
 };
