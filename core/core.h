@@ -76,6 +76,7 @@ struct tier_counts {
  * @wipe: when pages are wiped
  * @has_data: somebody's data may be in the pool, not wiped; for the header
  * @handed_out: a bit for each chunk of pages, set once one of them was taken
+ * @wipe_all: another kernel may have used the pool, so that @handed_out isn't all; under tier_lock
  * @freed: WIPE_FREE: a bit for each page, set while it waits for being wiped
  * @nr_freed: how many of them there are, or more for a moment
  * @freed_from: behind the one that was taken last: a hint
@@ -114,6 +115,7 @@ struct tier_ns {
 	enum wipe_policy wipe;
 	bool has_data;
 	unsigned long *handed_out;
+	bool wipe_all;
 	unsigned long *freed;
 	atomic_long_t nr_freed;
 	unsigned long freed_from;
@@ -174,6 +176,7 @@ int tier_region_writable(struct device *region);
 /* header.c */
 int tier_header_check(struct tier_ns *ns);
 int tier_header_open(struct tier_ns *ns);
+void tier_header_reopen(struct tier_ns *ns);
 void tier_header_close(struct tier_ns *ns);
 
 /* range.c */
@@ -203,6 +206,7 @@ void tier_wipe_later(struct tier_ns *ns, unsigned long index);
 long tier_wipe_take(struct tier_ns *ns, unsigned long *cursor);
 int tier_wipe_memmap(struct tier_ns *ns, u64 bytes);
 void tier_wipe_before_use(struct tier_ns *ns);
+void tier_wipe_all(struct tier_ns *ns);
 void tier_wipe_after_use(struct tier_ns *ns);
 
 /* page.c */
@@ -242,7 +246,8 @@ void tier_hibernate_exit(void);
 /* tiers.c */
 int tier_claim_begin(const char *name);
 void tier_claim_end(void);
-bool tier_any_needed(void);
+int tier_hibernate_prepare(void);
+void tier_hibernate_done(void);
 unsigned int tier_client_long_pin(struct tier_ns *ns, struct folio *folio);
 int tier_publish(struct tier_ns *ns);
 int tier_quiesce(struct device *dev);

@@ -224,6 +224,17 @@ int tier_header_open(struct tier_ns *ns)
 }
 
 /**
+ * tier_header_reopen() - somebody else may have written the header
+ * @ns: the tier, mapped
+ *
+ * Context: process context.
+ */
+void tier_header_reopen(struct tier_ns *ns)
+{
+	header_write(ns, HEADER_IN_USE | HEADER_HAS_DATA);
+}
+
+/**
  * tier_header_close() - the namespace is given back in good order
  * @ns: the tier, still mapped
  *

@@ -35,16 +35,18 @@ static int first(struct notifier_block *block, unsigned long event, void *data)
 {
 	if (event == PM_HIBERNATION_PREPARE)
 		WRITE_ONCE(hibernating, true);
-	else if (event == PM_POST_HIBERNATION)
-		WRITE_ONCE(hibernating, false);
+	if (event != PM_POST_HIBERNATION)
+		return NOTIFY_DONE;
+	tier_hibernate_done();
+	WRITE_ONCE(hibernating, false);
 	return NOTIFY_DONE;
 }
 
 static int last(struct notifier_block *block, unsigned long event, void *data)
 {
-	if (event == PM_HIBERNATION_PREPARE && tier_any_needed())
-		return notifier_from_errno(-EBUSY);
-	return NOTIFY_DONE;
+	if (event != PM_HIBERNATION_PREPARE)
+		return NOTIFY_DONE;
+	return notifier_from_errno(tier_hibernate_prepare());
 }
 
 /* Before those of frontends; and behind them, as they give back what they can. */

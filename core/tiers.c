@@ -386,14 +386,15 @@ static bool needed(struct tier_ns *ns)
 }
 
 /**
- * tier_any_needed() - would an image of the system lack something without some tier?
+ * tier_hibernate_prepare() - an image of the system is to be made
  *
- * Each is named in the log, with what it has.
+ * A tier without which it would lack something is named in the log, with what it has. Otherwise the
+ * image says of all tiers that somebody else may have used them: the kernel that loads it.
  *
  * Context: process context, takes tier_lock.
- * Return: true if so.
+ * Return: 0, or -EBUSY when some tier is needed.
  */
-bool tier_any_needed(void)
+int tier_hibernate_prepare(void)
 {
 	struct tier_ns *ns;
 	bool any;
@@ -404,8 +405,29 @@ bool tier_any_needed(void)
 		pr_err("no hibernation: a namespace is being claimed\n");
 	list_for_each_entry(ns, &tiers, node)
 		any |= needed(ns);
+	if (!any)
+		list_for_each_entry(ns, &tiers, node)
+			tier_wipe_all(ns);
 	mutex_unlock(&tier_lock);
-	return any;
+	return any ? -EBUSY : 0;
+}
+
+/**
+ * tier_hibernate_done() - the system is back from hibernation, or doesn't hibernate after all
+ *
+ * The kernel that loaded the image may have claimed namespaces and given them back: headers say
+ * once more that they are in use.
+ *
+ * Context: process context, takes tier_lock.
+ */
+void tier_hibernate_done(void)
+{
+	struct tier_ns *ns;
+
+	mutex_lock(&tier_lock);
+	list_for_each_entry(ns, &tiers, node)
+		tier_header_reopen(ns);
+	mutex_unlock(&tier_lock);
 }
 
 /**

@@ -21,9 +21,13 @@
  * until all is wiped. So what a crash (or WIPE_NONE) left is wiped before the pool is used again,
  * and where the pool was then and the memory map is to be now: that doesn't fill all of its place.
  *
+ * A system that comes back from hibernation doesn't know what the kernel that loaded the image has
+ * done with the namespace, if it claimed it. So all of it counts as handed out.
+ *
  * A page with a media error can't be written, perhaps isn't even mapped: it is left alone.
  */
 
+#include <linux/bitmap.h>
 #include <linux/io.h>
 #include <linux/irqflags.h>
 #include <linux/libnvdimm.h>
@@ -272,6 +276,19 @@ void tier_wipe_before_use(struct tier_ns *ns)
 }
 
 /**
+ * tier_wipe_all() - somebody else may have used the pool
+ * @ns: the tier
+ *
+ * All of it will be wiped after use, unless nothing is.
+ *
+ * Context: process context, under tier_lock.
+ */
+void tier_wipe_all(struct tier_ns *ns)
+{
+	ns->wipe_all = true;
+}
+
+/**
  * tier_wipe_after_use() - the pool won't be used any more
  * @ns: the tier, every page of it free
  *
@@ -284,10 +301,13 @@ void tier_wipe_after_use(struct tier_ns *ns)
 	unsigned long chunk, at;
 
 	flush_work(&ns->wipe_work);
+	if (ns->wipe_all)
+		bitmap_fill(ns->handed_out, nr_chunks(ns));
 	for_each_set_bit(chunk, ns->handed_out, nr_chunks(ns)) {
 		if (ns->wipe == WIPE_NONE)
 			ns->has_data = true;
-		if (ns->wipe != WIPE_RELEASE)
+		if (ns->wipe == WIPE_NONE ||
+		    (ns->wipe == WIPE_FREE && !ns->wipe_all))
 			break;
 		at = chunk << WIPE_CHUNK_SHIFT;
 		wipe_pages(ns, at, min(at + (1UL << WIPE_CHUNK_SHIFT),

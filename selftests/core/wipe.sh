@@ -329,6 +329,33 @@ permissions()
 	same "messages with an address" "$(dmesg | grep -E 'pmem(_tier|swap|_cachex)' | grep -cE 'ffff[0-9a-f]{12}')" 0
 }
 
+# nonzero OFFSET: as if another kernel had written it
+nonzero()
+{
+	modprobe pmem_tier_damage at=$(( $(ns_phys "$NS") + $1 )) bits=255
+	rmmod pmem_tier_damage
+}
+
+# resumed POLICY: the kernel that loads the image of a hibernated system may use the namespace as well
+resumed()
+{
+	modinfo pmem_tier_damage >/dev/null || skip 'needs the modules in selftests/modules'
+	hibernate_trial
+	zero_all
+	claim "$1"
+	nonzero $(( 64 << 20 ))
+	release
+	raw_on "$NS"
+	! "$PROGS/blkdata" zeros "$RAW" $(( 64 << 8 )) 1 || fail 'what nobody was given is wiped'
+	raw_off "$NS"
+	claim "$1"
+	nonzero $(( 65 << 20 ))
+	_write /sys/power/state disk
+	release
+	all_zeros
+	same "flags in the header" "$(flags)" 0
+}
+
 case_ "wiped on release by default" by_default
 case_ "wipe=none leaves what was there" none
 case_ "what none left is wiped by the next claim" left_by_none
@@ -340,6 +367,8 @@ case_ "swap: wipe=free" on_free
 case_ "page cache: wipe=none leaves what was there" cache_none
 case_ "page cache: all is gone on release" cache_release
 case_ "page cache: wipe=free" cache_free
+case_ "all is gone on release after hibernation" resumed release
+case_ "all is gone on release after hibernation, wipe=free" resumed free
 case_ "the device never shows what a page held before" never_shown
 case_ "permissions; nothing shows addresses" permissions
 cases_done
