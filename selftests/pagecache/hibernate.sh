@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# vm: --mem 768M --nvdimm 128M --disk 600M
+# vm: --mem 768M --nvdimm 128M --disk 600M --disk 800M
 # timeout: 600
 # An image of the system has no pmem: pages of the page cache go before it is made, or it isn't.
 
@@ -124,9 +124,56 @@ disabled_meanwhile()
 	same "enabled" "$(cx enabled)" 0
 }
 
+swaps_off() { swapoff -a; }
+
+# All the way: an image is written to a disk, and restored. Nothing in pmem is part of it.
+image()
+{
+	local disk=${PMEMSWAP_DISKS#* } was dev puts
+
+	disk=${disk%% *}
+	grep -qw test_resume /sys/power/disk || skip "this kernel can't restore an image that it has just made"
+	was=$(grep -o '\[.*\]' /sys/power/disk)
+	mkswap -q "$disk"
+	fs_on ext4
+	cachex "$(fs_number)"
+	modprobe pmemswap
+	at_exit rmmod pmemswap
+	dev=$(dev_of "$BIG")
+	file_in_pmem
+	num "pages in pmem" "$(cx stored_pages)" -ge $((PAGES * 9 / 10))
+	_write $CX/admission off
+	swapon "$disk"
+	at_exit swaps_off
+	_write /sys/power/disk test_resume
+	at_exit _write /sys/power/disk "${was//[][]/}"
+	_write /sys/power/state disk
+	same "pages in pmem" "$(cx stored_pages)" 0
+	same "enabled" "$(cx enabled)" 1
+	_write $CX/admission all
+	puts=$(cx puts)
+	evict
+	num "puts" "$(cx puts)" -ge $((puts + PAGES * 9 / 10))
+	swaps_off
+	swap_on "$dev"
+	puppet p
+	tell p map a 8M
+	tell p fill a 1 mixed
+	tell p pageout a
+	tell p swapped a
+	num "pages swapped out" "$REPLY" -gt 0
+	tell p verify a
+	puppets_end
+	swap_off "$dev"
+	rm "$FILE"
+	fs_check
+	idle "$BIG"
+}
+
 case_ 'pages are dropped' on_ext4 pages_dropped
 case_ 'pages are held' on_ext4 pages_held
 case_ 'pages outlive the module' on_ext4 pages_left
 case_ 'nobody turns it on meanwhile' on_ext4 enabled_meanwhile
 case_ 'somebody turns it off meanwhile' on_ext4 disabled_meanwhile
+case_ 'an image is made and restored' image
 cases_done
