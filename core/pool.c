@@ -162,7 +162,7 @@ bool tier_pool_idle(struct tier_ns *ns)
  *
  * What lies outside the pool is ignored, but that a guard area is bad is noted.
  *
- * Context: process context.
+ * Context: any.
  */
 void tier_pool_mark_bad(struct tier_ns *ns, u64 offset, u64 bytes)
 {

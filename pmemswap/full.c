@@ -131,9 +131,12 @@ static bool may_say_so(struct pmemswap *ps, struct swap_info_struct *si)
 	return may;
 }
 
-/*
- * In place of scan_swap_map_slots(): 0, nothing found, or PMEM_TIER_HOOK_PASS to have it run.
- * Under the lock of the kernel's device.
+/**
+ * ps_hook_scan() - in place of scan_swap_map_slots()
+ * @si: the kernel's device
+ *
+ * Context: under @si's lock; doesn't sleep.
+ * Return: 0, nothing found; or PMEM_TIER_HOOK_PASS to have it run.
  */
 asmlinkage unsigned int ps_hook_scan(struct swap_info_struct *si)
 {

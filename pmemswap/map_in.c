@@ -235,9 +235,12 @@ struct swap_info_struct *ps_get_si(struct pmemswap *ps)
 	return NULL;
 }
 
-/*
- * In place of do_swap_page(): returns what it would, or PMEM_TIER_HOOK_PASS to have
- * it run.
+/**
+ * ps_hook_fault() - in place of do_swap_page()
+ * @vmf: the fault
+ *
+ * Context: process context, may sleep; under the mmap_lock or the lock of the VMA, as that is.
+ * Return: what that function would, or PMEM_TIER_HOOK_PASS to have it run.
  */
 asmlinkage unsigned int ps_hook_fault(struct vm_fault *vmf)
 {
@@ -272,7 +275,13 @@ out:
 	return ret;
 }
 
-/* Before zswap_store(), always followed by it. The folio is in the swap cache. */
+/**
+ * ps_hook_zswap_store() - before zswap_store(), always followed by it
+ * @folio: what is to be stored; in the swap cache, locked
+ *
+ * Context: process context.
+ * Return: PMEM_TIER_HOOK_PASS.
+ */
 asmlinkage unsigned int ps_hook_zswap_store(struct folio *folio)
 {
 	unsigned long offset = swp_offset(folio->swap);

@@ -322,9 +322,13 @@ out:
 	percpu_ref_put(&si->users);
 }
 
-/*
- * Before disable_swap_slots_cache_lock(), always followed by it. There is no
- * argument: the device is the one that can't be written to any more.
+/**
+ * ps_hook_swapoff() - before disable_swap_slots_cache_lock(), always followed by it
+ *
+ * There is no argument: the device is the one that can't be written to any more.
+ *
+ * Context: process context, may sleep.
+ * Return: PMEM_TIER_HOOK_PASS.
  */
 asmlinkage unsigned int ps_hook_swapoff(void)
 {

@@ -23,6 +23,12 @@ MODULE_PARM_DESC(again, "How often to remove the hook and install it again");
 static struct pmem_tier_feature feature = { .name = "try" };
 static struct pmem_tier_hook try_hook = { .trampoline = try_tramp };
 
+/**
+ * try_handler() - before the function that is hooked, always followed by it
+ *
+ * Context: as that function.
+ * Return: PMEM_TIER_HOOK_PASS.
+ */
 asmlinkage unsigned int try_handler(void)
 {
 	pmem_tier_hook_enter(&try_hook);
