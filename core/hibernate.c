@@ -33,12 +33,12 @@ EXPORT_SYMBOL_GPL(pmem_tier_hibernating);
 
 static int first(struct notifier_block *block, unsigned long event, void *data)
 {
-	if (event == PM_HIBERNATION_PREPARE)
+	if (event == PM_HIBERNATION_PREPARE) {
 		WRITE_ONCE(hibernating, true);
-	if (event != PM_POST_HIBERNATION)
-		return NOTIFY_DONE;
-	tier_hibernate_done();
-	WRITE_ONCE(hibernating, false);
+	} else if (event == PM_POST_HIBERNATION) {
+		tier_hibernate_done();
+		WRITE_ONCE(hibernating, false);
+	}
 	return NOTIFY_DONE;
 }
 
