@@ -11,10 +11,10 @@ FEATURES=/sys/kernel/pmem_tier/features
 TRACING=/sys/kernel/tracing
 modinfo pmem_tier_try >/dev/null || skip "needs the modules in selftests/modules"
 
+NO_BTF='on, types unchecked: all, the kernel has no BTF'
+# What is said of a feature that works
+[[ -e /sys/kernel/btf/vmlinux ]] && ON=on || ON=$NO_BTF
 need_btf() { [[ -e /sys/kernel/btf/vmlinux ]] || skip "needs a kernel with BTF"; }
-
-# Without BTF it says so
-is_on() { [[ $(<$FEATURES) == @("try: on"|"try: on, types unchecked: "*) ]] || fail "$(<$FEATURES)"; }
 
 # try STATE PROTOTYPE HOOK: what becomes of the feature that asks for it
 try()
@@ -87,7 +87,7 @@ no_btf()
 	for p in 'unsigned int do_swap_page(struct vm_fault *)' 'int do_swap_page(void)' \
 		'struct mm_struct init_mm'; do
 		log_mark
-		try 'on, types unchecked: all, the kernel has no BTF' "$p" 0
+		try "$NO_BTF" "$p" 0
 		same "lines in the log" "$(log_since | grep -c ' the kernel has no BTF')" 1
 	done
 }
@@ -123,7 +123,7 @@ hook_of_another_type()
 hook_again()
 {
 	load pmem_tier_try 'prototype=void disable_swap_slots_cache_lock(void)' hook=1 again=20
-	is_on
+	same "the feature" "$(<$FEATURES)" "try: $ON"
 	hooked disable_swap_slots_cache_lock || fail "it isn't hooked"
 	unload pmem_tier_try
 	! hooked disable_swap_slots_cache_lock || fail "it is hooked still"
@@ -163,9 +163,7 @@ ftrace_is_off()
 	ftrace_on 0
 	ftrace_on 1
 	unload pmem_tier_try
-	load pmem_tier_try "prototype=$f" hook=1
-	is_on
-	unload pmem_tier_try
+	try "$ON" "$f" 1
 	same "kernel.ftrace_enabled=0, no hook is left" "$(writing /proc/sys/kernel/ftrace_enabled 0)" 0
 }
 
@@ -222,7 +220,7 @@ ftrace_goes_off_meanwhile()
 	at_exit ends $!
 	for i in {1..20}; do
 		load pmem_tier_try "prototype=void $f(void)" hook=1
-		if [[ $(<$FEATURES) == 'try: on'* ]]; then
+		if [[ $(<$FEATURES) == "try: $ON" ]]; then
 			hooked $f || fail "it isn't hooked"
 			is_kept
 			on=$((on + 1))
