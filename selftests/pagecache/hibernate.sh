@@ -11,9 +11,8 @@
 need_namespaces 1
 need_disk
 
-on_ext4()
+with_file()
 {
-	hibernate_trial
 	fs_on ext4
 	cachex "$(fs_number)"
 	file_in_pmem
@@ -21,11 +20,18 @@ on_ext4()
 	"$@"
 	cmp "$FILE" "$REF"
 	rm "$FILE"
-	fs_off
+	fs_check
 	idle "$BIG"
 }
 
-pages_dropped()
+on_ext4()
+{
+	hibernate_trial
+	with_file "$@"
+}
+
+# The pages go, and others can come afterwards
+there_and_back()
 {
 	local puts
 
@@ -38,6 +44,11 @@ pages_dropped()
 	puts=$(cx puts)
 	evict
 	num "puts" "$(cx puts)" -ge $((puts + PAGES * 9 / 10))
+}
+
+pages_dropped()
+{
+	there_and_back
 	# It stays off when it was
 	_write $CX/enabled 0
 	_write /sys/power/state disk
@@ -129,45 +140,26 @@ swaps_off() { swapoff -a; }
 # All the way: an image is written to a disk, and restored. Nothing in pmem is part of it.
 image()
 {
-	local disk=${PMEMSWAP_DISKS#* } was dev puts
+	local disk=${PMEMSWAP_DISKS#* } was dev
 
 	disk=${disk%% *}
 	grep -qw test_resume /sys/power/disk || skip "this kernel can't restore an image that it has just made"
 	was=$(grep -o '\[.*\]' /sys/power/disk)
-	mkswap -q "$disk"
-	fs_on ext4
-	cachex "$(fs_number)"
 	modprobe pmemswap
 	at_exit rmmod pmemswap
 	dev=$(dev_of "$BIG")
-	file_in_pmem
-	num "pages in pmem" "$(cx stored_pages)" -ge $((PAGES * 9 / 10))
-	_write $CX/admission off
+	mkswap -q "$disk"
 	swapon "$disk"
 	at_exit swaps_off
 	_write /sys/power/disk test_resume
 	at_exit _write /sys/power/disk "${was//[][]/}"
-	_write /sys/power/state disk
-	same "pages in pmem" "$(cx stored_pages)" 0
-	same "enabled" "$(cx enabled)" 1
-	_write $CX/admission all
-	puts=$(cx puts)
-	evict
-	num "puts" "$(cx puts)" -ge $((puts + PAGES * 9 / 10))
+	there_and_back
 	swaps_off
 	swap_on "$dev"
-	puppet p
-	tell p map a 8M
-	tell p fill a 1 mixed
-	tell p pageout a
-	tell p swapped a
-	num "pages swapped out" "$REPLY" -gt 0
+	puppet_out p 8M 1800
 	tell p verify a
 	puppets_end
 	swap_off "$dev"
-	rm "$FILE"
-	fs_check
-	idle "$BIG"
 }
 
 case_ 'pages are dropped' on_ext4 pages_dropped
@@ -175,5 +167,5 @@ case_ 'pages are held' on_ext4 pages_held
 case_ 'pages outlive the module' on_ext4 pages_left
 case_ 'nobody turns it on meanwhile' on_ext4 enabled_meanwhile
 case_ 'somebody turns it off meanwhile' on_ext4 disabled_meanwhile
-case_ 'an image is made and restored' image
+case_ 'an image is made and restored' with_file image
 cases_done
