@@ -66,7 +66,6 @@ forget()
 survey() { "$PROGS/blkdata" survey "$@" || :; }
 
 bad_pages() { tier_stat "$SMALL" bad_pages; }
-is_bad() { [[ $(bad_pages) == "$1" ]]; }
 
 # Bad from before: what stands on the page stays there, and everything else can be used
 known_before()
@@ -116,7 +115,7 @@ goes_bad_free()
 	total=$(tier_stat "$SMALL" total_pages)
 	for i in 1 2 3; do
 		poison "$SMALL" $((3000 * i))
-		loop_until 5 is_bad $i
+		loop_until 5 is $i bad_pages
 		same "free_pages" "$(tier_stat "$SMALL" free_pages)" $((total - i))
 		balanced "$SMALL"
 	done
@@ -263,7 +262,7 @@ under_swap()
 	tell p zap a
 	tell p fill a 2 random
 	tell p verify a
-	loop_until 5 is_bad 12
+	loop_until 5 is 12 bad_pages
 }
 
 # A bad block in a guard area, or where the memory map would go
@@ -323,7 +322,7 @@ many()
 		report_error $(( first + i * 65536 ))
 	done
 	use "$SMALL" memmap=ram
-	loop_until 60 is_bad $n
+	loop_until 60 is $n bad_pages
 	total=$(tier_stat "$SMALL" total_pages)
 	same "pages that fit" "$("$PROGS/blkdata" fill "/dev/$DEV" 0 "$total" 7)" "$((total - n)) ENOSPC"
 	balanced "$SMALL"

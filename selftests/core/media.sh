@@ -33,7 +33,6 @@ has_failed()
 }
 
 bad_pages() { tier_stat "$SMALL" bad_pages; }
-is_bad() { [[ $(bad_pages) == "$1" ]]; }
 survey() { "$PROGS/blkdata" survey "/dev/$DEV" "$@" || :; }
 
 # read_fails SLOT KIND: reading it is an I/O error
@@ -139,7 +138,7 @@ drain()
 	same "the pages" "$(ask p survey a)" '2047 1 0'
 	puppet_end p
 	swap_off "$DEV"
-	loop_until 5 is_bad 1
+	loop_until 5 is 1 bad_pages
 }
 
 case_ "a slot" raw

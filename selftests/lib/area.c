@@ -11,7 +11,7 @@
 
 #define TABLE		(2UL << 20)	/* what a page table maps */
 #define TRIES		50
-#define PFN_MASK	((1ULL << 55) - 1)
+#define INJECT		"/sys/kernel/debug/hwpoison/corrupt-pfn"
 
 static void __attribute__((noreturn)) finish(int status, const char *fmt, va_list ap)
 {
@@ -195,12 +195,33 @@ enum where where_is(const void *addr)
 	unsigned char in;
 
 	if (entry & PM_PRESENT)
-		return is_ours(entry & PFN_MASK) ? LENT : DRAM;
+		return is_ours(entry & PM_PFN) ? LENT : DRAM;
 	if (!(entry & PM_SWAP))
 		return NOWHERE;
 	if (mincore((void *)addr, PAGE, &in))
 		die("mincore");
 	return in & 1 ? CACHED : SWAPPED;
+}
+
+uint64_t lent_pfn(const void *addr)
+{
+	uint64_t entry = pagemap_of(addr);
+
+	return entry & PM_PRESENT && is_ours(entry & PM_PFN) ? entry & PM_PFN : 0;
+}
+
+int hwpoison(uint64_t pfn)
+{
+	char text[32];
+	int fd = open(INJECT, O_WRONLY), err = 0, len;
+
+	if (fd < 0)
+		skip("needs " INJECT);
+	len = snprintf(text, sizeof(text), "%" PRIu64, pfn);
+	if (write(fd, text, (size_t)len) != len)
+		err = errno;
+	close(fd);
+	return err;
 }
 
 const char *where_name(enum where where)

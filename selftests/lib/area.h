@@ -47,6 +47,7 @@ enum where {
 /* Bits of an entry of /proc/self/pagemap */
 #define PM_SOFT_DIRTY	(1ULL << 55)
 #define PM_UFFD_WP	(1ULL << 57)
+#define PM_PFN		((1ULL << 55) - 1)
 #define PM_SWAP		(1ULL << 62)
 #define PM_PRESENT	(1ULL << 63)
 
@@ -102,6 +103,10 @@ void range_out(const struct area *a, uint64_t first, uint64_t count);
 
 uint64_t pagemap_of(const void *addr);
 enum where where_is(const void *addr);
+/* The page frame of a page of the pool that is mapped, else 0 */
+uint64_t lent_pfn(const void *addr);
+/* A page frame fails; returns 0 or what the kernel says. */
+int hwpoison(uint64_t pfn);
 uint64_t area_count(const struct area *a, enum where where);
 const char *where_name(enum where where);
 

@@ -10,9 +10,6 @@ CX=/sys/kernel/pmem_cachex
 # cx NAME: a file of sysfs
 cx() { cat "$CX/$1"; }
 
-# is VALUE CMD [ARG...]: what CMD prints, for loop_until
-is() { [[ $("${@:2}") == "$1" ]]; }
-
 # majmin DEVICE
 majmin() { echo $(($(stat -c '0x%t' "$1"))):$(($(stat -c '0x%T' "$1"))); }
 

@@ -27,7 +27,7 @@ mapping_device()
 	# What is lent stays lent
 	_write "$(ps_attr promote_pages_per_second)" 0
 	export LENT_DEVICE=/dev/$DEV LENT_STATS=/sys/block/$DEV/pmemswap
-	LENT_PFNS="$(( $(ns_phys "$BIG") / 4096 )) $(( ($(ns_phys "$BIG") + $(ns_bytes "$BIG")) / 4096 ))"
+	LENT_PFNS=$(ns_pfns "$BIG")
 	export LENT_PFNS
 }
 

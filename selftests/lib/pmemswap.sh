@@ -103,6 +103,9 @@ fails()
 # count REGEX FILE...: number of lines that match
 count() { cat "${@:2}" | awk -v re="$1" '$0 ~ re { n++ } END { print n + 0 }'; }
 
+# is VALUE CMD [ARG...]: what CMD prints, for loop_until
+is() { [[ $("${@:2}") == "$1" ]]; }
+
 # writing FILE VALUE: prints what write(2) says: "0" or the error's name
 writing() { "$PROGS/wr" "$@"; }
 
@@ -126,6 +129,8 @@ need_namespaces()
 ns_bytes() { cat "$ND/devices/$1/size"; }
 ns_pages() { echo $(( $(ns_bytes "$1") / 4096 )); }
 ns_phys() { printf '%d\n' "$(<"$ND/devices/$1/resource")"; }
+# ns_pfns NAMESPACE: its first page frame, and the one after the last
+ns_pfns() { echo $(( $(ns_phys "$1") / 4096 )) $(( ($(ns_phys "$1") + $(ns_bytes "$1")) / 4096 )); }
 ns_holder() { cat "$ND/devices/$1/holder"; }
 
 held() { [[ -d $TIER/$1 ]]; }

@@ -38,7 +38,7 @@ races()
 # failing FS: pages fail while they are evicted and dropped, and promoted if they look hot. Nobody notices.
 failing()
 {
-	local failed left
+	local out failed left
 
 	modprobe -q hwpoison-inject || skip 'needs the module hwpoison-inject'
 	at_exit modprobe -r hwpoison-inject
@@ -46,9 +46,8 @@ failing()
 	cachex "$(fs_number)"
 	_write $CX/promote_pages_per_second 100000
 	file_in_pmem
-	"$PROGS/filefail" "$FILE" $(( $(ns_phys "$BIG") / 4096 )) $(( ($(ns_phys "$BIG") + $(ns_bytes "$BIG")) / 4096 )) \
-		"$(fewer 200)" >/tmp/failed
-	read -r failed left </tmp/failed
+	out=$(LENT_PFNS=$(ns_pfns "$BIG") "$PROGS/filefail" "$FILE" "$(fewer 200)")
+	read -r failed left <<<"$out"
 	echo "$failed pages failed, $left of them were left"
 	num "pages that failed" "$failed" -gt 0
 	same "pages left to who has them" "$left" 0

@@ -18,11 +18,9 @@ fails_in()
 	around 16
 	prog "${@:2}"
 	nothing_left
-	loop_until 5 is_bad $((before + $1))
+	loop_until 5 is $((before + $1)) tier_stat "$BIG" bad_pages
 	balanced "$BIG"
 }
-
-is_bad() { [[ $(tier_stat "$BIG" bad_pages) == "$1" ]]; }
 
 while_moving()
 {
@@ -33,7 +31,6 @@ while_moving()
 	num "bad pages" "$(tier_stat "$BIG" bad_pages)" -ge 1
 }
 
-is_lent() { [[ $(tier_stat "$BIG" lent_pages) == "$1" ]]; }
 unbinds() { [[ $(tier_unbind "$BIG") == 0 ]]; }
 
 # As mapping_device had it
@@ -54,7 +51,7 @@ chained()
 	at_exit rm -f "$chain"
 	prog poison chain
 	swap_off "$DEV"
-	loop_until 5 is_lent 0
+	loop_until 5 is 0 tier_stat "$BIG" lent_pages
 	# Who looks at one process after the other, upwards, may have passed the low numbers when they are given again.
 	# The puppet is between them and the high ones, and takes a while to be looked at.
 	push /proc/sys/kernel/pid_max 400
@@ -86,7 +83,7 @@ stuck()
 	around 16
 	prog poison late 0
 	swap_off "$DEV"
-	loop_until 5 is_lent 0
+	loop_until 5 is 0 tier_stat "$BIG" lent_pages
 	modprobe pmem_tier_hold 2>/dev/null &
 	pid=$!
 	at_exit bound

@@ -2,11 +2,10 @@
 /*
  * Pages of a file fail while they come to persistent memory and go.
  *
- * filefail FILE FIRST END ROUNDS: FIRST and END are the page frames where the pool begins and
- * ends. While one thread pages the file out, and another has what is in pmem dropped, pages of it
- * in pmem fail: one in each round, if there is one. All of the file must read as it did, all the
- * time: status 1 if not. Prints how many pages failed, and how many of them were left to who has
- * them.
+ * filefail FILE ROUNDS: while one thread pages the file out, and another has what is in pmem
+ * dropped, pages of it in pmem (LENT_PFNS, see area.h) fail: one in each round, if there is one.
+ * All of the file must read as it did, all the time: status 1 if not. Prints how many pages failed,
+ * and how many of them were left to who has them.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -16,10 +15,7 @@
 
 #include "area.h"
 
-#define INJECT	"/sys/kernel/debug/hwpoison/corrupt-pfn"
 #define DROP	"/sys/kernel/pmem_cachex/drop"
-#define PRESENT	(1ULL << 63)
-#define PFN	((1ULL << 55) - 1)
 
 static unsigned char *map;
 static size_t bytes;
@@ -46,50 +42,22 @@ static void *dropper(void *arg)
 	return arg;
 }
 
-/* The page frame of a page, 0 if it isn't mapped */
-static uint64_t pfn_of(int pagemap, const unsigned char *page)
-{
-	uint64_t entry = 0;
-
-	if (pread(pagemap, &entry, sizeof(entry), (uintptr_t)page / PAGE * sizeof(entry)) < 0)
-		die("pagemap");
-	return entry & PRESENT ? entry & PFN : 0;
-}
-
-/* Returns 0 or what the kernel says. */
-static int inject(uint64_t pfn)
-{
-	char text[32];
-	int fd = open(INJECT, O_WRONLY), err = 0, len;
-
-	if (fd < 0)
-		die(INJECT);
-	len = snprintf(text, sizeof(text), "%" PRIu64, pfn);
-	if (write(fd, text, (size_t)len) != len)
-		err = errno;
-	close(fd);
-	return err;
-}
-
 int main(int argc, char **argv)
 {
-	unsigned long first, end, rounds, round, failed = 0, left = 0;
+	unsigned long rounds, round, failed = 0, left = 0;
 	unsigned char *was, *is;
 	pthread_t threads[2];
 	uint64_t seed = 1;
 	struct stat st;
-	int fd, pagemap;
+	int fd;
 
-	if (argc != 5) {
-		fprintf(stderr, "filefail: FILE FIRST END ROUNDS\n");
+	if (argc != 3) {
+		fprintf(stderr, "filefail: FILE ROUNDS\n");
 		return 2;
 	}
-	first = strtoul(argv[2], NULL, 0);
-	end = strtoul(argv[3], NULL, 0);
-	rounds = strtoul(argv[4], NULL, 0);
+	rounds = strtoul(argv[2], NULL, 0);
 	fd = open(argv[1], O_RDONLY);
-	pagemap = open("/proc/self/pagemap", O_RDONLY);
-	if (fd < 0 || pagemap < 0 || fstat(fd, &st))
+	if (fd < 0 || fstat(fd, &st))
 		die("open");
 	bytes = (size_t)st.st_size;
 	was = malloc(bytes);
@@ -106,10 +74,10 @@ int main(int argc, char **argv)
 
 		if (memcmp(map, was, bytes))
 			fail("round %lu: what is mapped is wrong", round);
-		for (i = 0; i < bytes / PAGE && (pfn < first || pfn >= end); i++)
-			pfn = pfn_of(pagemap, map + (at + i) % (bytes / PAGE) * PAGE);
-		if (pfn >= first && pfn < end) {
-			int err = inject(pfn);
+		for (i = 0; i < bytes / PAGE && !pfn; i++)
+			pfn = lent_pfn(map + (at + i) % (bytes / PAGE) * PAGE);
+		if (pfn) {
+			int err = hwpoison(pfn);
 
 			/* It may be gone by now, or another page of the file. */
 			if (err && err != ENXIO)

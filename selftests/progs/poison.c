@@ -15,11 +15,9 @@
 
 #include "area.h"
 
-#define INJECT	"/sys/kernel/debug/hwpoison/corrupt-pfn"
 #define EARLY_KILL	"/proc/sys/vm/memory_failure_early_kill"
 #define CHAIN	"/tmp/poison-chain"
 #define PAGES	64
-#define PFN	((1ULL << 55) - 1)
 
 static struct area area;
 
@@ -99,27 +97,12 @@ static uint64_t pfn_of(uint64_t i)
 
 	if (!(entry & PM_PRESENT))
 		fail("page %" PRIu64 " isn't mapped", i);
-	return entry & PFN;
-}
-
-/* Returns 0 or what the kernel says. */
-static int inject(uint64_t pfn)
-{
-	char text[32];
-	int fd = open(INJECT, O_WRONLY), err = 0, len;
-
-	if (fd < 0)
-		skip("needs " INJECT);
-	len = snprintf(text, sizeof(text), "%" PRIu64, pfn);
-	if (write(fd, text, (size_t)len) != len)
-		err = errno;
-	close(fd);
-	return err;
+	return entry & PM_PFN;
 }
 
 static void poison_pfn(uint64_t pfn)
 {
-	same("corrupt-pfn", (uint64_t)inject(pfn), 0);
+	same("corrupt-pfn", (uint64_t)hwpoison(pfn), 0);
 }
 
 static void must_be(uint64_t i, enum where where)
@@ -360,7 +343,7 @@ static void pinned(const uint64_t *arg)
 	if (pipe(fd) || vmsplice(fd[1], &iov, 1, 0) != (ssize_t)PAGE)
 		die("vmsplice");
 	must_be(5, LENT);
-	same("corrupt-pfn", (uint64_t)inject(pfn_of(5)), ENXIO);
+	same("corrupt-pfn", (uint64_t)hwpoison(pfn_of(5)), ENXIO);
 	must_fail(5, false, BUS_MCEERR_AR);
 	if (pid) {
 		tell(go[1]);
@@ -483,15 +466,14 @@ static void moving(const uint64_t *arg)
 		/* What can't be taken is of no interest here. */
 		madvise(area.addr, PAGES * PAGE, MADV_PAGEOUT);
 		for (i = 0; i < PAGES; i++) {
-			uint64_t entry;
+			uint64_t pfn;
 
 			if (bad[i])
 				continue;
-			entry = access_page(i, false) ? 0 : pagemap_of(area_page(&area, i));
-			if (failed < arg[1] && !(next_random(&seed) % 64) &&
-			    where_is(area_page(&area, i)) == LENT && entry & PM_PRESENT) {
+			pfn = access_page(i, false) ? 0 : lent_pfn(area_page(&area, i));
+			if (failed < arg[1] && !(next_random(&seed) % 64) && pfn) {
 				/* It may be another one's by now, so: anyone's in here. */
-				inject(entry & PFN);
+				hwpoison(pfn);
 				failed++;
 			}
 		}
