@@ -203,6 +203,46 @@ under_swap()
 	done
 }
 
+# Bios fail before they come to us: what can't be swapped out stays, what is mapped in needs none, and nothing is lost
+bios()
+{
+	local f=$FAULT/fail_make_request d unreadable wrong
+
+	[[ -d $f ]] || skip 'needs a kernel with fault injection'
+	use "$SMALL"
+	d=/sys/block/$DEV/pmemswap
+	push /proc/sys/vm/page-cluster 0
+	_write "$d/promote_pages_per_second" 0
+	_write "$d/map_faults" all
+	push $f/verbose 0
+	push $f/interval 1
+	push $f/times -1
+	push $f/probability 0
+	_write "/sys/block/$DEV/make-it-fail" 1
+	swap_on "$DEV"
+	puppet p
+	tell p map a 8M nohuge
+	tell p fill a 1 random
+	_write $f/probability 100
+	tell p pageout a
+	same "swap_pages" "$(tier_stat "$SMALL" swap_pages)" 0
+	tell p verify a
+	puppet_end p
+	_write $f/probability 0
+	puppet_out p 8M 1800
+	_write $f/probability 100
+	tell p verify a
+	num "pages lent" "$(stat_of "$DEV" lent_pages)" -ge 1800
+	_write "$d/unlend" 1
+	_write "$d/map_faults" off
+	tell p survey a
+	read -r _ unreadable wrong <<<"$REPLY"
+	num "pages that can't be read" "$unreadable" -ge 1800
+	same "pages that are wrong" "$wrong" 0
+	_write $f/probability 0
+	tell p verify a
+}
+
 # Somebody else has hooked what we want to hook: all is as without, and comes when that is gone
 # taken PROTOTYPE: for pmemswap
 taken()
@@ -315,6 +355,7 @@ case_ "hooks" hooks
 case_ "hooks, page cache" hooks_cache
 case_ "files that do something" files
 case_ "swap while allocations fail at random" under_swap
+case_ "bios fail" bios
 case_ "loading, with each allocation failing in turn" loads
 case_ "loading pmemswap" loads_pmemswap
 case_ "loading pmem_cachex" loads_cachex
