@@ -17,18 +17,17 @@
  */
 
 #include <linux/delay.h>
-#include <linux/idr.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pagewalk.h>
 #include <linux/pid.h>
-#include <linux/pid_namespace.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/static_call.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
+#include <linux/xarray.h>
 #include <pmem_tier/hooks.h>
 
 #include "core.h"
@@ -42,8 +41,8 @@ static struct pmem_tier_feature hwpoison_feature = { .name = "hwpoison" };
 #define LOCKED_TRIES	10
 #define LOCKED_US	1000
 
-/* How often those that were forked meanwhile are looked at. */
-#define MOST_LOOKS	100
+/* How often a look at all processes begins before it is given up. */
+#define MOST_BEGINNINGS	100
 
 /* Seldom anybody ever needs it, so it is looked for then; under tier_lock. */
 static bool asked;
@@ -116,83 +115,110 @@ static bool may_have_some(struct tier_ns *ns, struct mm_struct *mm)
 	return some;
 }
 
-/* The next task from number @nr on, before @end, with a memory of its own; that memory. */
-static struct mm_struct *next_mm(int *nr, int end)
-{
-	struct mm_struct *mm = NULL;
-	struct task_struct *task;
-	struct pid *pid;
+/*
+ * A look at all processes. New ones are put at the end of the kernel's list of them, so one that
+ * is forked while others are looked at comes behind its parent. And only fork() copies hwpoison
+ * entries: a child has none if its parent's memory had none when that was looked at.
+ */
+struct look {
+	struct pid *at;		/* whom to go on behind; NULL or gone: to begin, again */
+	int begun;		/* how often it did */
+	/*
+	 * Memories that have none, and won't get any. They aren't freed before all is done: who
+	 * is at the same address is the same one.
+	 */
+	struct xarray none;
+};
 
-	for (; !mm; (*nr)++) {
-		rcu_read_lock();
-		pid = idr_get_next(&init_pid_ns.idr, nr);
-		if (*nr >= end)
-			pid = NULL;
-		task = pid ? pid_task(pid, PIDTYPE_PID) : NULL;
-		/*
-		 * A leader that has ended may leave threads behind. While execve() makes
-		 * another thread the leader, both are looked at, or the same twice.
-		 */
-		if (task && (data_race(thread_group_leader(task)) ||
-			     !READ_ONCE(READ_ONCE(task->group_leader)->mm)))
-			get_task_struct(task);
-		else
-			task = NULL;
-		rcu_read_unlock();
-		if (!pid)
-			break;
-		if (task) {
-			mm = get_task_mm(task);
-			put_task_struct(task);
-		}
-		cond_resched();
-	}
-	return mm;
+/* Aligned like this, all of them. */
+static unsigned long index_of(const struct mm_struct *mm)
+{
+	return (unsigned long)mm / L1_CACHE_BYTES;
 }
 
-/* Returns the number of a process, or 0. */
-static int find_between(struct tier_ns *ns, int nr, int end)
+/* A process' memory, if that hasn't been looked at. A leader that has ended may leave threads. */
+static struct mm_struct *new_mm(struct look *look, struct task_struct *leader)
 {
+	struct task_struct *thread;
 	struct mm_struct *mm;
-	bool some = false;
 
-	while (!some && (mm = next_mm(&nr, end))) {
-		some = may_have_some(ns, mm);
-		/* The last one, perhaps, and what its end waits for isn't for us to wait for. */
-		mmput_async(mm);
+	for_each_thread(leader, thread) {
+		mm = READ_ONCE(thread->mm);
+		if (mm && xa_load(&look->none, index_of(mm)))
+			return NULL;
+		mm = get_task_mm(thread);
+		if (mm)
+			return mm;
 	}
-	return some ? nr - 1 : 0;
-}
-
-/* The same from the number @nr on, and if @end is lower, from the first one on again. */
-static int find_from(struct tier_ns *ns, int nr, int end)
-{
-	if (nr < end)
-		return find_between(ns, nr, end);
-	return find_between(ns, nr, INT_MAX) ?: find_between(ns, 1, end);
+	return NULL;
 }
 
 /*
- * Numbers are given in order, and from the first one on again. So a process that was forked
- * meanwhile, by one that was gone when it was to be looked at, is among those behind the last
- * number that there was when the look began; and so on. The newest come last in each look.
+ * The one to go on behind. Who has the number of a process is in the list, as both are lost at
+ * once. But a thread that becomes the leader, in execve(), gets the number first, and before it
+ * gets the place in the list, too, its pointers there are none.
  */
+static struct task_struct *leader_at(struct look *look)
+{
+	struct task_struct *leader;
+
+	leader = look->at ? pid_task(look->at, PIDTYPE_TGID) : NULL;
+	if (leader && READ_ONCE(leader->group_leader) != leader)
+		leader = NULL;
+	put_pid(look->at);
+	return leader;
+}
+
+/* The next memory to look at, and whose; NULL when all were looked at, or that is given up. */
+static struct mm_struct *next_mm(struct look *look, pid_t *tgid)
+{
+	struct task_struct *leader;
+	struct mm_struct *mm;
+
+	do {
+		cond_resched();
+		rcu_read_lock();
+		leader = leader_at(look);
+		if (!leader) {
+			leader = &init_task;
+			look->begun++;
+		}
+		do {
+			leader = next_task(leader);
+			mm = new_mm(look, leader);
+		} while (!mm && leader != &init_task && !need_resched());
+		look->at = get_pid(task_tgid(leader));
+		*tgid = leader->tgid;
+		rcu_read_unlock();
+	} while (!mm && leader != &init_task && look->begun <= MOST_BEGINNINGS);
+	return mm;
+}
+
 static int find(struct tier_ns *ns)
 {
-	int next, last = idr_get_cursor(&init_pid_ns.idr);
-	int looks, found = find_from(ns, last, last);
+	struct look look = {};
+	struct mm_struct *mm;
+	unsigned long index;
+	bool some = false;
+	pid_t tgid;
 
-	for (looks = 1; !found; looks++) {
-		next = idr_get_cursor(&init_pid_ns.idr);
-		if (next == last)
-			break;
-		/* They are forked faster than they are looked at. */
-		if (looks == MOST_LOOKS || fatal_signal_pending(current))
-			return last;
-		found = find_from(ns, last, next);
-		last = next;
+	xa_init(&look.none);
+	while (!some && look.begun <= MOST_BEGINNINGS && (mm = next_mm(&look, &tgid))) {
+		some = may_have_some(ns, mm);
+		if (!some && !xa_err(xa_store(&look.none, index_of(mm), mm, GFP_KERNEL)))
+			mmgrab(mm);
+		/* The last one, perhaps, and what its end waits for isn't for us to wait for. */
+		mmput_async(mm);
 	}
-	return found;
+	put_pid(look.at);
+	xa_for_each(&look.none, index, mm) {
+		mmdrop(mm);
+		cond_resched();
+	}
+	xa_destroy(&look.none);
+	if (some)
+		return tgid;
+	return look.begun > MOST_BEGINNINGS ? -EAGAIN : 0;
 }
 
 static bool can_walk(void)
@@ -217,8 +243,8 @@ static bool can_walk(void)
  * When it is nobody, the tier lets go of the module.
  *
  * Context: process context, may sleep; under tier_lock.
- * Return: the pid of a process, 0 when there is none, or -EOPNOTSUPP when this
- * kernel can't tell.
+ * Return: the pid of a process; 0 when there is none; -EAGAIN when so many begin and
+ * end that not all could be looked at; -EOPNOTSUPP when this kernel can't tell.
  */
 int tier_hwpoison_find(struct tier_ns *ns)
 {
@@ -250,7 +276,10 @@ bool tier_hwpoison_left(struct tier_ns *ns)
 {
 	int pid = tier_hwpoison_find(ns);
 
-	if (pid < 0)
+	if (pid == -EAGAIN)
+		pr_info("%s: in use: a page failed that was mapped, and too many processes come and go to tell by whom\n",
+			ns->tier.name);
+	else if (pid < 0)
 		pr_info("%s: stays: a page failed that was mapped, and this kernel can't tell by whom\n",
 			ns->tier.name);
 	else if (pid)

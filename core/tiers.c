@@ -65,13 +65,17 @@ static void add_client(struct tier_ns *ns, struct pmem_tier_client *client)
 static void look_for_hwpoison(struct tier_ns *ns)
 {
 	unsigned long begin = jiffies;
+	int found;
 
 	lockdep_assert_held(&tier_lock);
 	if (ns->clients || !READ_ONCE(ns->hwpoison_left))
 		return;
 	/* Those that the page cache left. */
-	if (!tier_pool_lent(ns) && tier_hwpoison_find(ns) <= 0)
-		return;
+	if (!tier_pool_lent(ns)) {
+		found = tier_hwpoison_find(ns);
+		if (!found || found == -EOPNOTSUPP)
+			return;
+	}
 	queue_delayed_work(system_unbound_wq, &ns->hwpoison_work,
 			   HWPOISON_PERIOD + HWPOISON_RATIO * (jiffies - begin));
 }

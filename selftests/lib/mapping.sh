@@ -71,9 +71,6 @@ _prog()
 	(( rc == 0 )) || fail "$*: status $rc"
 }
 
-# pid_of PUPPET
-pid_of() { echo "${_puppet_pid[$1]}"; }
-
 # in_c AROUND PROGRAM ARG...: one case of a program
 in_c()
 {

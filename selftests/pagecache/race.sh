@@ -46,7 +46,7 @@ failing()
 	cachex "$(fs_number)"
 	_write $CX/promote_pages_per_second 100000
 	file_in_pmem
-	out=$(LENT_PFNS=$(ns_pfns "$BIG") "$PROGS/filefail" "$FILE" "$(fewer 200)")
+	out=$(LENT_PFNS=$(ns_pfns "$BIG") "$PROGS/filefail" "$FILE" "$(fewer 200)") || fail "$out"
 	read -r failed left <<<"$out"
 	echo "$failed pages failed, $left of them were left"
 	num "pages that failed" "$failed" -gt 0

@@ -95,7 +95,7 @@ set_up()
 	cg_new numbers
 	remember
 	puppet p "$CG"
-	P=$(pid_of p)
+	P=$(puppet_pid p)
 	tell p map a ${KIB}K nohuge
 	tell p fill a 1 random
 	process "$P" $KIB 0

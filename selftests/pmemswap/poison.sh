@@ -52,16 +52,17 @@ chained()
 	prog poison chain
 	swap_off "$DEV"
 	loop_until 5 is 0 tier_stat "$BIG" lent_pages
-	# Who looks at one process after the other, upwards, may have passed the low numbers when they are given again.
-	# The puppet is between them and the high ones, and takes a while to be looked at.
+	# Who looks at one number after the other, upwards, may have passed the low ones when they are given again. The
+	# puppet is between them and the high ones, and takes a while to be looked at.
 	push /proc/sys/kernel/pid_max 400
-	echo 350 >/proc/sys/kernel/ns_last_pid
-	puppet p
+	until puppet p; i=$(puppet_pid p); (( i >= 330 && i < 370 )); do puppet_end p; done
 	tell p map a 128M nohuge
 	tell p fill a 1 mixed
+	log_mark
 	for i in {1..100}; do
 		same "unbind $i" "$(tier_unbind "$BIG")" EBUSY
 	done
+	num "times that a process was found" "$(log_since | grep -c 'in use: process [0-9]* has failed pages')" -ge 100
 	rm "$chain"
 	puppets_end
 	loop_until 5 unbinds
