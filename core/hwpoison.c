@@ -156,7 +156,8 @@ static struct mm_struct *new_mm(struct look *look, struct task_struct *leader)
 /*
  * The one to go on behind. Who has the number of a process is in the list, as both are lost at
  * once. But a thread that becomes the leader, in execve(), gets the number first, and before it
- * gets the place in the list, too, its pointers there are none.
+ * gets the place in the list, too, its pointers there are none. Without such a one the look begins
+ * again, or is given up: NULL.
  */
 static struct task_struct *leader_at(struct look *look)
 {
@@ -166,6 +167,9 @@ static struct task_struct *leader_at(struct look *look)
 	if (leader && READ_ONCE(leader->group_leader) != leader)
 		leader = NULL;
 	put_pid(look->at);
+	look->at = NULL;
+	if (!leader && ++look->begun <= MOST_BEGINNINGS)
+		leader = &init_task;
 	return leader;
 }
 
@@ -180,8 +184,8 @@ static struct mm_struct *next_mm(struct look *look, pid_t *tgid)
 		rcu_read_lock();
 		leader = leader_at(look);
 		if (!leader) {
-			leader = &init_task;
-			look->begun++;
+			rcu_read_unlock();
+			return NULL;
 		}
 		do {
 			leader = next_task(leader);
@@ -190,7 +194,7 @@ static struct mm_struct *next_mm(struct look *look, pid_t *tgid)
 		look->at = get_pid(task_tgid(leader));
 		*tgid = leader->tgid;
 		rcu_read_unlock();
-	} while (!mm && leader != &init_task && look->begun <= MOST_BEGINNINGS);
+	} while (!mm && leader != &init_task);
 	return mm;
 }
 
@@ -203,7 +207,7 @@ static int find(struct tier_ns *ns)
 	pid_t tgid;
 
 	xa_init(&look.none);
-	while (!some && look.begun <= MOST_BEGINNINGS && (mm = next_mm(&look, &tgid))) {
+	while (!some && (mm = next_mm(&look, &tgid))) {
 		some = may_have_some(ns, mm);
 		if (!some && !xa_err(xa_store(&look.none, index_of(mm), mm, GFP_KERNEL)))
 			mmgrab(mm);

@@ -14,7 +14,7 @@ modinfo pmem_tier_try >/dev/null || skip "needs the modules in selftests/modules
 NO_BTF='on, types unchecked: all, the kernel has no BTF'
 # What is said of a feature that works
 [[ -e /sys/kernel/btf/vmlinux ]] && ON=on || ON=$NO_BTF
-need_btf() { [[ -e /sys/kernel/btf/vmlinux ]] || skip "needs a kernel with BTF"; }
+need_btf() { [[ $ON == on ]] || skip "needs a kernel with BTF"; }
 
 # try STATE PROTOTYPE HOOK: what becomes of the feature that asks for it
 try()

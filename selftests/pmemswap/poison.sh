@@ -31,8 +31,6 @@ while_moving()
 	num "bad pages" "$(tier_stat "$BIG" bad_pages)" -ge 1
 }
 
-unbinds() { [[ $(tier_unbind "$BIG") == 0 ]]; }
-
 # As mapping_device had it
 bound()
 {
@@ -65,7 +63,7 @@ chained()
 	num "times that a process was found" "$(log_since | grep -c 'in use: process [0-9]* has failed pages')" -ge 100
 	rm "$chain"
 	puppets_end
-	loop_until 5 unbinds
+	loop_until 5 is 0 tier_unbind "$BIG"
 }
 
 let_go()
@@ -94,7 +92,7 @@ stuck()
 	same "bind another" "$(tier_bind "$SMALL")" 0
 	same "unbind another" "$(tier_unbind "$SMALL")" 0
 	let_go "$pid"
-	loop_until 5 unbinds
+	loop_until 5 is 0 tier_unbind "$BIG"
 }
 
 modprobe -q hwpoison-inject || skip 'needs the module hwpoison-inject'
