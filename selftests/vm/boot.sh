@@ -200,6 +200,7 @@ launch()
 	local fd tailpid='' t0=$EPOCHREALTIME
 
 	: >"$opt_out/stdout"
+	: >"$opt_out/console.log"
 	exec {fd}< <(exec "${qemu[@]}" </dev/null 2>"$opt_out/qemu.log")
 	QEMU_PID=$!
 	if [[ -n $opt_live ]]; then
@@ -237,9 +238,10 @@ boot()
 	fi
 
 	launch
-	# See qemu_is_old(). Before the first command nothing of ours has run: boot again.
-	if [[ -z $guest_boot && $ACCEL == tcg ]] && grep -q 'Oops: int3' "$opt_out/console.log"; then
-		note 'the emulator lost a race with code that patches itself; booting again'
+	# Before the first command nothing of ours has run: boot again.
+	if [[ -z $guest_boot && $ACCEL == tcg ]] && emulator_lost "$opt_out"; then
+		note 'the emulator lost a race of its own; booting again'
+		cat "$opt_out/qemu.log" >&2
 		mv "$opt_out/console.log" "$opt_out/console-first.log"
 		launch
 	fi

@@ -13,15 +13,26 @@ qemu_is_old()
 	(( major < 8 || (major == 8 && minor < 1) ))
 }
 
+# Did the run in directory $1 end by a fault of the emulator? The one above, or an assertion of its own: while the
+# guest sets up PCI, one emulated CPU may use a map of memory that another has just replaced
+# (gitlab.com/qemu-project/qemu/-/issues/1921, seen with 10.0).
+emulator_lost()
+{
+	grep -q '^qemu-system-.*: Assertion .* failed' "$1/qemu.log" 2>/dev/null && return
+	find_qemu
+	grep -q 'Oops: int3' "$1/console.log" 2>/dev/null && qemu_is_old "${emulator[0]}"
+}
+
 qemu_dir() { (. /etc/os-release && echo "$CACHE/qemu-${VERSION_CODENAME:-none}"); }
 
-# Sets the array emulator: the program and where it finds its firmware
+# Sets the array emulator: the program and where it finds its firmware. QEMU in the environment is another program.
 find_qemu()
 {
 	local dir
 
 	dir=$(qemu_dir)
-	emulator=(qemu-system-x86_64)
+	emulator=("${QEMU:-qemu-system-x86_64}")
+	[[ -z ${QEMU:-} ]] || return 0
 	[[ ! -x $dir/usr/bin/qemu-system-x86_64 ]] ||
 		emulator=("$dir/usr/bin/qemu-system-x86_64" -L "$dir/usr/share/qemu" -L "$dir/usr/share/seabios")
 }
