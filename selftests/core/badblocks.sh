@@ -19,7 +19,6 @@ NFIT=$(echo /sys/bus/acpi/drivers/nfit/ACPI0012:*)
 [[ -e $NFIT ]] || skip "needs an NVDIMM of ACPI NFIT"
 MCE=/sys/kernel/debug/mce-inject
 
-region_of() { basename "$(dirname "$(readlink -f "$ND/devices/$1")")"; }
 bad_ranges() { cat "$ND/devices/$(region_of "$1")/badblocks"; }
 knows() { bad_ranges "$1" | grep -q "^$2 "; }
 

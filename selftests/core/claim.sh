@@ -227,7 +227,7 @@ removal_waits()
 
 	unload_nd_pmem
 	use "$BIG"
-	region=$(basename "$(dirname "$(readlink -f "$ND/devices/$BIG")")")
+	region=$(region_of "$BIG")
 	at_exit _write "$ND/drivers/nd_region/bind" "$region"
 	swap_on "$DEV"
 	# First of all: while the removal waits, it holds the lock that bind needs
@@ -263,7 +263,7 @@ appears_later()
 
 	unload_nd_pmem
 	use "$BIG"
-	region=$(basename "$(dirname "$(readlink -f "$ND/devices/$BIG")")")
+	region=$(region_of "$BIG")
 	_write "$ND/drivers/nd_region/unbind" "$region"
 	at_exit eval "[[ -e $ND/devices/$BIG ]] || _write $ND/drivers/nd_region/bind $region"
 	! held "$BIG" || fail "$BIG is gone, and $TIER/$BIG is still there"

@@ -49,7 +49,6 @@ sum()
 
 any_swap() { (( $(wc -l </proc/swaps) > 1 )); }
 exists() { [[ -e $ND/devices/$1 ]]; }
-region_of() { basename "$(dirname "$(readlink -f "$ND/devices/$1")")"; }
 
 # swapped_on NAMESPACE
 swapped_on()

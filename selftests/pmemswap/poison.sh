@@ -22,6 +22,8 @@ fails_in()
 	balanced "$BIG"
 }
 
+CHAIN=/tmp/poison-chain
+
 while_moving()
 {
 	around 16
@@ -38,18 +40,24 @@ bound()
 	_write "$(ps_attr promote_pages_per_second)" 0
 }
 
-# Page tables name the failed page until the last process of the chain is gone.
-chained()
+# A page failed, swap is off, and processes that fork and end have it until $CHAIN is gone
+begin_chain()
 {
-	local chain=/tmp/poison-chain i
-
 	around 16
-	touch "$chain"
+	touch "$CHAIN"
 	at_exit bound
-	at_exit rm -f "$chain"
+	at_exit rm -f "$CHAIN"
 	prog poison chain
 	swap_off "$DEV"
 	loop_until 5 is 0 tier_stat "$BIG" lent_pages
+}
+
+# Page tables name the failed page until the last process of the chain is gone.
+chained()
+{
+	local i
+
+	begin_chain
 	# Who looks at one number after the other, upwards, may have passed the low ones when they are given again. The
 	# puppet is between them and the high ones, and takes a while to be looked at.
 	push /proc/sys/kernel/pid_max 400
@@ -61,9 +69,38 @@ chained()
 		same "unbind $i" "$(tier_unbind "$BIG")" EBUSY
 	done
 	num "times that a process was found" "$(log_since | grep -c 'in use: process [0-9]* has failed pages')" -ge 100
-	rm "$chain"
+	rm "$CHAIN"
 	puppets_end
 	loop_until 5 is 0 tier_unbind "$BIG"
+}
+
+# The region goes: that can't be refused, so it waits, whatever becomes of who asked for it
+removed()
+{
+	local region pid rc=0
+
+	region=$(region_of "$BIG")
+	begin_chain
+	at_exit rebound "$region"
+	at_exit rm -f "$CHAIN"
+	log_mark
+	_write "$ND/drivers/nd_region/unbind" "$region" &
+	pid=$!
+	loop_until 20 log_has "$BIG: removal waits" >/dev/null
+	kill -9 $pid
+	log_mark
+	loop_until 20 log_has "$BIG: removal waits" >/dev/null
+	held "$BIG" || fail "$BIG is gone, and a process has failed pages of it"
+	rm "$CHAIN"
+	wait $pid || rc=$?
+	same "who removed it ends by signal" "$rc" 137
+	! held "$BIG" || fail "$BIG is still held"
+}
+
+rebound()
+{
+	[[ -e $ND/devices/$BIG ]] || _write "$ND/drivers/nd_region/bind" "$1"
+	cat "$ND"/devices/ndbus*/wait_probe >/dev/null
 }
 
 let_go()
@@ -99,7 +136,7 @@ modprobe -q hwpoison-inject || skip 'needs the module hwpoison-inject'
 at_exit modprobe -r hwpoison-inject
 mapping_device
 grep -qx 'poison: on.*' "$TIER/features" || skip "this kernel can't: $(<"$TIER/features")"
-ktap_plan 20
+ktap_plan 21
 t 'a process reads its page' fails_in 1 poison own 0 0
 t 'a process writes to its page' fails_in 1 poison own 1 0
 t 'a process reads its page, which it had changed' fails_in 1 poison own 0 1
@@ -119,4 +156,5 @@ t 'a page that is nobody'\''s' fails_in 1 poison free
 t 'pages fail while they are moving' while_moving
 t 'a process that has one forks and ends, on and on' chained
 t 'a process may have one, and is stuck' stuck
+t 'the region goes while a process has one, and who removes it is killed' removed
 t 'the modules can go' unload pmemswap pmem_tier
