@@ -4,6 +4,6 @@
  */
 #include <pmem_tier/trampoline.S>
 
-PMEM_TIER_TRAMPOLINE try_tramp try_handler
+PMEM_TIER_TRAMPOLINE_ARGS try_tramp try_handler
 
 	.section .note.GNU-stack, "", @progbits
