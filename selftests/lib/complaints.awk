@@ -23,7 +23,9 @@ oom && /Call Trace:/		{ next }
 vmalloc && /Call Trace:/	{ vmalloc = 0; next }
 
 # mm and filesystems have data races of their own: one is ours if a function of ours is in its report, which ends with
-# a line of these
+# a line of these. Whoever has mm unmap a page notes the most that the process had (mm->hiwater_rss), and fork() sets
+# that of a child without a lock.
+/BUG: KCSAN: data-race in copy_process \/ try_to_migrate_one/	{ next }
 /BUG: KCSAN: /			{ race = $0; next }
 race && /======/			{ race = "" }
 race && / \[pmem[a-z_]+\]/	{ print race; race = "" }
