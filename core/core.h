@@ -196,7 +196,7 @@ void tier_pool_destroy(struct tier_ns *ns);
 unsigned long tier_pool_used(struct tier_ns *ns, enum pmem_tier_user user);
 unsigned long tier_pool_lent(struct tier_ns *ns);
 bool tier_pool_idle(struct tier_ns *ns);
-void tier_pool_mark_bad(struct tier_ns *ns, u64 offset, u64 bytes);
+bool tier_pool_mark_bad(struct tier_ns *ns, u64 offset, u64 bytes);
 
 /* wipe.c */
 int tier_wipe_init(struct tier_ns *ns);

@@ -202,9 +202,10 @@ long freemap_get_from(struct freemap *map, unsigned long *cursor,
  * @bit: the page, free or not
  *
  * Context: any. Doesn't sleep or take locks.
- * Return: true when the page wasn't marked before.
+ * Return: what it was: FREEMAP_WAS_BAD is 0. When it is on its way in or out at this very
+ * moment it may be said to be in use.
  */
-bool freemap_mark_bad(struct freemap *map, unsigned long bit)
+enum freemap_mark freemap_mark_bad(struct freemap *map, unsigned long bit)
 {
 	struct freemap_section *section = &map->sections[bit >> map->shift];
 
@@ -218,16 +219,17 @@ bool freemap_mark_bad(struct freemap *map, unsigned long bit)
 	smp_mb__after_atomic();
 	if (test_and_set_bit(bit, map->bad)) {
 		atomic_long_dec(&map->nr_marked);
-		return false;
+		return FREEMAP_WAS_BAD;
 	}
 
-	if (atomic_dec_if_positive(&section->free) >= 0) {
-		if (test_and_set_bit_lock(bit, map->taken))
-			atomic_inc(&section->free);	/* in use: retired later */
-		else
-			atomic_long_inc(&map->nr_retired);
+	if (atomic_dec_if_positive(&section->free) < 0)
+		return FREEMAP_WAS_USED;
+	if (test_and_set_bit_lock(bit, map->taken)) {
+		atomic_inc(&section->free);	/* in use: retired later */
+		return FREEMAP_WAS_USED;
 	}
-	return true;
+	atomic_long_inc(&map->nr_retired);
+	return FREEMAP_WAS_FREE;
 }
 
 /**

@@ -40,6 +40,18 @@ struct freemap {
 	atomic_long_t nr_retired;
 };
 
+/**
+ * enum freemap_mark - what a page was before it was marked bad
+ * @FREEMAP_WAS_BAD: marked before
+ * @FREEMAP_WAS_USED: somebody's: whoever has it may be using it
+ * @FREEMAP_WAS_FREE: nobody's, and will be nobody's: it is retired
+ */
+enum freemap_mark {
+	FREEMAP_WAS_BAD,
+	FREEMAP_WAS_USED,
+	FREEMAP_WAS_FREE,
+};
+
 int freemap_init(struct freemap *map, unsigned long nr_bits,
 		 unsigned int nr_cpus, int nid);
 void freemap_destroy(struct freemap *map);
@@ -48,7 +60,7 @@ unsigned long freemap_start(const struct freemap *map, unsigned int cpu,
 			    unsigned int nr_cpus);
 long freemap_get_from(struct freemap *map, unsigned long *cursor,
 		      unsigned long from, bool ticket);
-bool freemap_mark_bad(struct freemap *map, unsigned long bit);
+enum freemap_mark freemap_mark_bad(struct freemap *map, unsigned long bit);
 unsigned long freemap_nr_free(const struct freemap *map);
 
 /**

@@ -95,40 +95,49 @@ out:
 }
 
 /*
- * mm learned of an uncorrectable error. A page that isn't lent is nobody's in mm's
- * eyes: marking it is all there is to do, the client sees the mark when it reads. One that is
- * lent is for the client to take away from those who have it. Where it can't:
- * -EOPNOTSUPP would have mm take anon_vma for an address_space.
- *
- * 0 has who called, where he handles a machine check, take the page out of the direct map and let
- * the process go on: not while somebody may yet read it there, nor when the process can't.
+ * A page that isn't lent is nobody's in mm's eyes: marking it is all there is to do, the client
+ * sees the mark before it reads, or writes. One that is lent is for the client to take away from
+ * those who have it.
+ */
+static int page_failed(struct tier_ns *ns, unsigned long pfn, int mf_flags)
+{
+	unsigned long index = pfn - ns->tier.first_pfn;
+
+	tier_badblocks_failed(pfn, GFP_KERNEL);
+	/* Either tier_set_up() sees that, or this sees that the pool is there. */
+	smp_mb();
+	if (tier_pool_mark_bad(ns, PFN_PHYS(pfn) - ns->phys, PAGE_SIZE))
+		return 0;
+	/*
+	 * Before that nothing is lent, nor in the guard areas and the memory map. Pairs with
+	 * tier_set_up().
+	 */
+	if (smp_load_acquire(&ns->pool_ready) && index < ns->tier.nr_pages &&
+	    page_count(pfn_to_page(pfn)))
+		return tier_poisoned(ns, index, mf_flags) ? 0 : -ENXIO;
+	/* Who has looked for the mark may be about to write to it. */
+	return -EHWPOISON;
+}
+
+/*
+ * mm learned of an uncorrectable error. 0 has who called, where he handles a machine check, take
+ * the page out of the direct map and let the process go on: not while somebody may yet read or
+ * write it there, nor when the process can't. -EHWPOISON ("known already") leaves it there, and
+ * the process goes on, too; any other error kills it. -EOPNOTSUPP would have mm take anon_vma for
+ * an address_space.
  */
 static int tier_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn,
 			       unsigned long nr_pages, int mf_flags)
 {
-	struct tier_ns *ns = pgmap_to_ns(pgmap);
-	bool left = mf_flags & MF_MUST_KILL;
+	int err = mf_flags & MF_MUST_KILL ? -ENXIO : 0, failed;
 	unsigned long i;
 
-	for (i = 0; i < nr_pages; i++)
-		tier_badblocks_failed(pfn + i, GFP_KERNEL);
-	/* Either tier_set_up() sees that, or this sees that the pool is there. */
-	smp_mb();
-	tier_pool_mark_bad(ns, PFN_PHYS(pfn) - ns->phys,
-			   (u64)nr_pages << PAGE_SHIFT);
-	/* Before that nothing is lent. Pairs with tier_set_up(). */
-	if (!smp_load_acquire(&ns->pool_ready))
-		goto out;
 	for (i = 0; i < nr_pages; i++) {
-		unsigned long index = pfn + i - ns->tier.first_pfn;
-
-		/* In the guard areas and the memory map nothing is lent. */
-		if (index < ns->tier.nr_pages &&
-		    page_count(pfn_to_page(pfn + i)))
-			left |= !tier_poisoned(ns, index, mf_flags);
+		failed = page_failed(pgmap_to_ns(pgmap), pfn + i, mf_flags);
+		if (failed && err != -ENXIO)
+			err = failed;
 	}
-out:
-	return left ? -ENXIO : 0;
+	return err;
 }
 
 const struct dev_pagemap_ops tier_pagemap_ops = {

@@ -163,10 +163,13 @@ bool tier_pool_idle(struct tier_ns *ns)
  * What lies outside the pool is ignored, but that a guard area is bad is noted.
  *
  * Context: any.
+ * Return: true when nobody has, or will have, any page in the range: all were free.
  */
-void tier_pool_mark_bad(struct tier_ns *ns, u64 offset, u64 bytes)
+bool tier_pool_mark_bad(struct tier_ns *ns, u64 offset, u64 bytes)
 {
+	enum freemap_mark was;
 	u64 pool, index, end;
+	bool free;
 
 	if (offset < PAGE_SIZE)
 		WRITE_ONCE(ns->header_bad, true);
@@ -174,18 +177,23 @@ void tier_pool_mark_bad(struct tier_ns *ns, u64 offset, u64 bytes)
 		WRITE_ONCE(ns->guard_bad, true);
 	/* Where the pool begins isn't known before. Pairs with tier_set_up(). */
 	if (!smp_load_acquire(&ns->pool_ready))
-		return;
+		return false;
 	pool = PFN_PHYS(ns->tier.first_pfn) - ns->phys;
 	if (offset + bytes <= pool)
-		return;
+		return false;
 	end = min_t(u64, DIV_ROUND_UP_ULL(offset + bytes - pool, PAGE_SIZE),
 		    ns->tier.nr_pages);
 	index = offset <= pool ? 0 : (offset - pool) >> PAGE_SHIFT;
+	free = index < end;
 	WRITE_ONCE(ns->tier.has_bad, true);
-	for (; index < end; index++)
-		if (freemap_mark_bad(&ns->free, index))
+	for (; index < end; index++) {
+		was = freemap_mark_bad(&ns->free, index);
+		free &= was == FREEMAP_WAS_FREE;
+		if (was != FREEMAP_WAS_BAD)
 			pr_warn_ratelimited("%s: page %llu of the pool is bad and won't be handed out\n",
 					    ns->tier.name, index);
+	}
+	return free;
 }
 
 /* Another CPU's cursor after a migration is as good: it is a hint. */

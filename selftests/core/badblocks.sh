@@ -296,7 +296,7 @@ guard_fails()
 	poison "$BIG" 5
 	poison "$BIG" $(( $(ns_pages "$BIG") - 1 ))
 	# mm isn't told by mce-inject
-	echo $(( $(ns_phys "$SMALL") / 4096 + 7 )) >/sys/kernel/debug/hwpoison/corrupt-pfn
+	same "corrupt-pfn" "$(writing "$CORRUPT" $(( $(ns_phys "$SMALL") / 4096 + 7 )))" EHWPOISON
 	for ns in "$SMALL" "$BIG"; do
 		dev=$(dev_of "$ns")
 		"$PROGS/blkdata" write "/dev/$dev" 0 1000 7
@@ -341,11 +341,12 @@ by_memory_failure()
 	use "$SMALL" memmap=ram
 	total=$(tier_stat "$SMALL" total_pages)
 	pfn=$(( $(ns_phys "$SMALL") / 4096 + 7777 ))
-	echo "$pfn" >/sys/kernel/debug/hwpoison/corrupt-pfn
+	same "corrupt-pfn, a free page" "$(writing "$CORRUPT" "$pfn")" 0
 	same "bad_pages" "$(bad_pages)" 1
 	same "pages that fit" "$("$PROGS/blkdata" fill "/dev/$DEV" 0 "$total" 7)" \
 		"$((total - 1)) ENOSPC"
-	echo $((pfn + 1)) >/sys/kernel/debug/hwpoison/corrupt-pfn
+	# One in use is left in the direct map, where it may just be read or written
+	same "corrupt-pfn, a page in use" "$(writing "$CORRUPT" $((pfn + 1)))" EHWPOISON
 	same "intact, unreadable and wrong slots" \
 		"$(survey "/dev/$DEV" 0 $((total - 1)) 7 | cut -d' ' -f1-3)" \
 		"$((total - 2)) 1 0"

@@ -150,6 +150,10 @@ is_free()
 # These print "0" or the error's name
 region_of() { basename "$(dirname "$(readlink -f "$ND/devices/$1")")"; }
 
+# The kernel takes what is written there for the number of a page that failed
+# shellcheck disable=SC2034 # for the tests
+CORRUPT=/sys/kernel/debug/hwpoison/corrupt-pfn
+
 tier_bind() { writing "$ND/drivers/pmem_tier/bind" "$1"; }
 tier_unbind() { writing "$ND/drivers/pmem_tier/unbind" "$1"; }
 pmem_bind() { writing "$ND/drivers/nd_pmem/bind" "$1"; }

@@ -504,7 +504,7 @@ bad_raw()
 	write 1 100 1 text
 	read -r -a line <<<"$(slot_line 50)"
 	same "state" "${line[2]}" 'r..'
-	echo "${line[4]}" >/sys/kernel/debug/hwpoison/corrupt-pfn
+	same "corrupt-pfn" "$(writing "$CORRUPT" "${line[4]}")" EHWPOISON
 	compress_now
 	counts 1 0 99
 	same "incompressible_slots" "$(stat_of "$DEV" incompressible_slots)" 1

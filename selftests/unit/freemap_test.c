@@ -173,7 +173,7 @@ static void random_operations(const void *arg)
 		op = unit_random(&random) % 64;
 		if (op == 0 && i > 2000) {
 			bit = unit_random(&random) % size;
-			expect_eq(freemap_mark_bad(&map, bit), !bad[bit]);
+			expect_eq(!freemap_mark_bad(&map, bit), bad[bit]);
 			bad[bit] = 1;
 			if (state[bit] == FREE) {
 				state[bit] = RETIRED;
@@ -417,7 +417,7 @@ static void bad_while_free(const void *arg)
 	for (i = 0; i < size; i++)
 		expect(!freemap_is_bad(&map, i));
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		expect(freemap_mark_bad(&map, bad[i]));
+		expect_eq(freemap_mark_bad(&map, bad[i]), FREEMAP_WAS_FREE);
 		expect(freemap_is_bad(&map, bad[i]));
 		expect_eq(freemap_nr_free(&map), size - i - 1);
 		expect_eq(atomic_long_read(&map.nr_retired), i + 1);
@@ -444,7 +444,7 @@ static void bad_while_in_use(const void *arg)
 	make_map(&map, size, 1);
 	bit = freemap_get(&map, &cursor, 0);
 	n = 1 + (full ? drain(&map, &cursor, seen) : 0);
-	expect(freemap_mark_bad(&map, bit));
+	expect_eq(freemap_mark_bad(&map, bit), FREEMAP_WAS_USED);
 	expect(freemap_is_bad(&map, bit));
 	/* nothing changes for its owner, nor for the others */
 	expect_eq(freemap_nr_free(&map), size - n);
@@ -471,15 +471,15 @@ static void bad_twice(const void *arg)
 	(void)arg;
 	make_map(&map, size, 1);
 	used = freemap_get(&map, &cursor, 0);
-	expect(freemap_mark_bad(&map, 50));
-	expect(freemap_mark_bad(&map, used));
-	expect(!freemap_mark_bad(&map, 50));
-	expect(!freemap_mark_bad(&map, used));
+	expect_eq(freemap_mark_bad(&map, 50), FREEMAP_WAS_FREE);
+	expect_eq(freemap_mark_bad(&map, used), FREEMAP_WAS_USED);
+	expect_eq(freemap_mark_bad(&map, 50), FREEMAP_WAS_BAD);
+	expect_eq(freemap_mark_bad(&map, used), FREEMAP_WAS_BAD);
 	expect_eq(atomic_long_read(&map.nr_marked), 2);
 	expect_eq(atomic_long_read(&map.nr_retired), 1);
 	check_at_rest(&map, 1);
 	freemap_put(&map, used);
-	expect(!freemap_mark_bad(&map, used));
+	expect_eq(freemap_mark_bad(&map, used), FREEMAP_WAS_BAD);
 	expect_eq(atomic_long_read(&map.nr_retired), 2);
 	expect_eq(freemap_nr_free(&map), size - 2);
 	check_at_rest(&map, 0);
