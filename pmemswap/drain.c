@@ -11,6 +11,7 @@
 #include <linux/rmap.h>
 #include <linux/sched/signal.h>
 #include <linux/static_call.h>
+#include <linux/swap.h>
 #include <pmem_tier/dram.h>
 #include <pmem_tier/media.h>
 
@@ -60,6 +61,7 @@ struct batch {
 DEFINE_STATIC_CALL_NULL(ps_try_to_migrate, try_to_migrate);
 DEFINE_STATIC_CALL_NULL(ps_get_anon_vma, folio_get_anon_vma);
 DEFINE_STATIC_CALL_NULL(ps_put_anon_vma, __put_anon_vma);
+DEFINE_STATIC_CALL_NULL(ps_lru_add_drain_all, lru_add_drain_all);
 
 /**
  * ps_drain_init() - find what draining takes
@@ -76,12 +78,14 @@ int ps_drain_init(void)
 		"struct anon_vma *folio_get_anon_vma(struct folio *)");
 	void *put = pmem_tier_symbol(f,
 		"void __put_anon_vma(struct anon_vma *)");
+	void *drain = pmem_tier_symbol(f, "void lru_add_drain_all(void)");
 
-	if (!migrate || !get || !put)
+	if (!migrate || !get || !put || !drain)
 		return -EOPNOTSUPP;
 	static_call_update(ps_try_to_migrate, migrate);
 	static_call_update(ps_get_anon_vma, get);
 	static_call_update(ps_put_anon_vma, put);
+	static_call_update(ps_lru_add_drain_all, drain);
 	return 0;
 }
 
@@ -267,6 +271,11 @@ s64 ps_drain(struct pmemswap *ps)
 	if (!b)
 		return ps_lent_pages(ps);
 	b->gentle = true;
+	/*
+	 * Each CPU keeps references to the last pages that came out of locked VMAs, until there are
+	 * more of them.
+	 */
+	static_call(ps_lru_add_drain_all)();
 	for (at = 0; at < nr && !b->no_dram && !fatal_signal_pending(current); at++) {
 		if (at % DRAIN_BATCH == 0)
 			cond_resched();

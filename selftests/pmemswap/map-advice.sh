@@ -8,7 +8,7 @@
 . "$(dirname "$0")/../lib/mapping.sh"
 
 mapping_device
-ktap_plan 24
+ktap_plan 25
 t 'MADV_DONTNEED, and neighbours come in' in_c 16 advice dontneed
 t 'MADV_FREE of what is swapped out' in_c 16 advice free 0
 t 'MADV_FREE of what is lent' in_c 16 advice free 1
@@ -31,5 +31,6 @@ t 'mlock() of what is partly lent' in_c 16 advice lock-lent 1
 t 'exit with lent pages locked' in_c 16 advice lock-gone 0
 t 'munmap() of lent pages that are locked' in_c 16 advice lock-gone 1
 t 'locked, unlocked and locked again' in_c 16 advice lock-gone 2
+t 'locked, and copied for a write' in_c 16 advice lock-copied
 t 'locked, but in a pipe' in_c 16 advice lock-pinned
 t 'neighbours are old until they are used' in_c 16 advice young

@@ -4,6 +4,8 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -355,6 +357,61 @@ static void lock_gone(const uint64_t *arg)
 	wait_locked(locked);
 }
 
+static void run_on(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		die("sched_setaffinity");
+}
+
+/* A CPU that has copied locked pages for a write holds on to them, while nobody there uses memory. */
+static void lock_copied(const uint64_t *arg)
+{
+	int go[2], done[2];
+	pid_t pid, child;
+	char c = 0;
+
+	(void)arg;
+	if (pipe(go) || pipe(done))
+		die("pipe");
+	run_on(0);
+	pid = fork();
+	if (pid < 0)
+		die("fork");
+	if (!pid) {
+		run_on(1);
+		set_up(4, ALL_LENT);
+		if (mlock(area.addr, 4 * PAGE))
+			die("mlock");
+		child = fork();
+		if (child < 0)
+			die("fork");
+		if (!child) {
+			run_on(0);
+			if (read(go[0], &c, 1) != 1)
+				die("read");
+			_exit(EXIT_OK);
+		}
+		expect("locked", 0, 4, LENT);
+		area_fill(&area, KIND_RANDOM);
+		expect("written", 0, 4, DRAM);
+		if (write(go[1], &c, 1) != 1 || waitpid(child, NULL, 0) != child)
+			die("the child");
+		if (write(done[1], &c, 1) != 1)
+			die("write");
+		pause();
+	}
+	if (read(done[0], &c, 1) != 1)
+		die("read");
+	drain();
+	wait_lent(0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 /* A locked page that a pipe keeps from moving counts as locked, but not once it is gone */
 static void lock_pinned(const uint64_t *arg)
 {
@@ -449,6 +506,7 @@ static const struct test_case cases[] = {
 	{ "lock", lock },
 	{ "lock-lent", lock_lent },
 	{ "lock-gone", lock_gone },
+	{ "lock-copied", lock_copied },
 	{ "lock-pinned", lock_pinned },
 	{ "young", young },
 	{}
