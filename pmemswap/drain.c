@@ -293,7 +293,8 @@ s64 ps_drain(struct pmemswap *ps)
 
 /*
  * Would it only be unmapped and mapped again? A page in use (a reference beside those
- * of page tables and slot) can't move; one without a slot may not fill its cgroup.
+ * of page tables and a slot that lets go of it) can't move; one without a slot may not fill its
+ * cgroup.
  */
 static bool worth_trying(struct pmemswap *ps, struct page *page, bool room)
 {
@@ -305,7 +306,7 @@ static bool worth_trying(struct pmemswap *ps, struct page *page, bool room)
 		return false;
 	/* Not locked: whose of a family it is may change, but not that. */
 	if (!data_race(folio_test_anon(folio)) ||
-	    folio_ref_count(folio) > folio_mapcount(folio) + 2)
+	    folio_ref_count(folio) > folio_mapcount(folio) + 1 + ps_shared_refers(ps, page))
 		goto put;
 	worth = true;
 	if (room || is_memcg(lent_origin(page))) {

@@ -402,7 +402,7 @@ static struct slot *lock_page_slot(struct pmemswap *ps, struct page *page,
 /**
  * ps_shared_refers() - has the slot of a lent page a reference to it?
  * @ps: the device
- * @page: the page, locked; the caller has a reference
+ * @page: the page; the caller has a reference
  *
  * Context: process context.
  * Return: true when it has, which it keeps while the page is locked.
