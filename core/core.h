@@ -248,7 +248,8 @@ int tier_claim_begin(const char *name);
 void tier_claim_end(void);
 int tier_hibernate_prepare(void);
 void tier_hibernate_done(void);
-unsigned int tier_client_long_pin(struct tier_ns *ns, struct folio *folio);
+struct pmem_tier_client *tier_client_of(struct tier_ns *ns,
+					unsigned long index);
 int tier_publish(struct tier_ns *ns);
 int tier_quiesce(struct device *dev);
 void tier_withdraw(struct tier_ns *ns);

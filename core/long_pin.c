@@ -11,15 +11,29 @@
  * page that charges nobody for the DRAM; for a page of the page cache it is wrong: it
  * knows nothing of what a filesystem keeps with a page, nor of one that is
  * dirty or under writeback. So the client does it in its place.
+ *
+ * Who looks at a page has a reference, or its lock, for a moment, and a filesystem may let go of
+ * what it has written a little later, in a worker (btrfs: ordered extents). So the client is asked
+ * again for a second or so, until the pin fails.
  */
 
+#include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/sched/signal.h>
 #include <linux/srcu.h>
+#include <linux/static_call.h>
+#include <linux/swap.h>
 #include <pmem_tier/hooks.h>
 
 #include "core.h"
+
+/* How often a page is tried, and how long is waited at first. */
+#define PIN_TRIES	10
+#define PIN_US		1000
+
+DEFINE_STATIC_CALL_NULL(tier_lru_add_drain_all, lru_add_drain_all);
 
 static struct pmem_tier_hook long_pin_hook = {
 	.prototype = "int migrate_device_coherent_folio(struct folio *)",
@@ -31,6 +45,35 @@ static DEFINE_MUTEX(enable_lock);
 
 /* Keeps the page's tier and client there once the page's reference is dropped. */
 DEFINE_STATIC_SRCU(long_pin_srcu);
+
+/* Returns 0 when the page is gone from where it was, 1 when it can't be pinned. */
+static unsigned int move_away(struct tier_ns *ns, struct folio *folio)
+{
+	unsigned long index = pmem_tier_page_index(&ns->tier, &folio->page);
+	/* Only compared: the page may become another one's when the reference goes. */
+	struct address_space *mapping = READ_ONCE(folio->mapping);
+	struct pmem_tier_client *client;
+	int i, err = -EBUSY;
+
+	/* While there is a reference it stays what it is. */
+	client = tier_client_of(ns, index);
+	/* It can't move while it is there. */
+	folio_put(folio);
+	if (!client)
+		return 1;
+	for (i = 0; i < PIN_TRIES && !fatal_signal_pending(current); i++) {
+		if (i)
+			fsleep(PIN_US << i);
+		/* Truncated, migrated or freed. */
+		if (!mapping || READ_ONCE(folio->mapping) != mapping)
+			return 0;
+		err = client->long_pin(&ns->tier, index);
+		if (err != -EBUSY)
+			break;
+		pmem_tier_drop_cpu_refs();
+	}
+	return err ? 1 : 0;
+}
 
 /**
  * tier_hook_long_pin() - in place of migrate_device_coherent_folio()
@@ -50,7 +93,7 @@ asmlinkage unsigned int tier_hook_long_pin(struct folio *folio)
 	idx = srcu_read_lock(&long_pin_srcu);
 	tier = pmem_tier_page_tier(&folio->page);
 	if (tier)
-		ret = tier_client_long_pin(to_tier_ns(tier), folio);
+		ret = move_away(to_tier_ns(tier), folio);
 	srcu_read_unlock(&long_pin_srcu, idx);
 	pmem_tier_hook_exit(&long_pin_hook);
 	return ret;
@@ -67,15 +110,33 @@ asmlinkage unsigned int tier_hook_long_pin(struct folio *folio)
  */
 int pmem_tier_long_pin_enable(struct pmem_tier_feature *feature)
 {
+	void *drain = pmem_tier_symbol(feature, "void lru_add_drain_all(void)");
 	int err = 0;
 
+	if (!drain)
+		return -EOPNOTSUPP;
 	mutex_lock(&enable_lock);
+	static_call_update(tier_lru_add_drain_all, drain);
 	if (!long_pin_hook.installed)
 		err = pmem_tier_hook_install(&long_pin_hook, feature);
 	mutex_unlock(&enable_lock);
 	return err;
 }
 EXPORT_SYMBOL_GPL(pmem_tier_long_pin_enable);
+
+/**
+ * pmem_tier_drop_cpu_refs() - have all CPUs let go of pages
+ *
+ * Each keeps references to the last pages that came out of locked VMAs (mlock), and to the
+ * last buffers that a filesystem has looked up, until there are more of them.
+ *
+ * Context: process context, may sleep. Does nothing before pmem_tier_long_pin_enable().
+ */
+void pmem_tier_drop_cpu_refs(void)
+{
+	static_call_cond(tier_lru_add_drain_all)();
+}
+EXPORT_SYMBOL_GPL(pmem_tier_drop_cpu_refs);
 
 /**
  * tier_poisoned() - a page that may be lent has failed

@@ -286,28 +286,20 @@ void tier_returned(struct tier_ns *ns)
 }
 
 /**
- * tier_client_long_pin() - have a client move a page that is to be pinned for long
+ * tier_client_of() - whose page is it?
  * @ns: the tier
- * @folio: the page, with a reference of the caller's that goes in any case
+ * @index: the page; the caller has a reference to it
  *
- * Context: process context, may sleep; under long_pin_srcu, so a client that is found
- * stays.
- * Return: 0 when it is gone from where it was, 1 when it can't be pinned.
+ * Context: under long_pin_srcu, so the client stays.
+ * Return: the client, NULL when that is gone.
  */
-unsigned int tier_client_long_pin(struct tier_ns *ns, struct folio *folio)
+struct pmem_tier_client *tier_client_of(struct tier_ns *ns,
+					unsigned long index)
 {
-	unsigned long index = pmem_tier_page_index(&ns->tier, &folio->page);
-	struct pmem_tier_client *client;
-
 	/* The reference keeps the page what it is, and a page of swap its client. */
 	if (!pmem_tier_index_cached(&ns->tier, index))
-		client = clients_by_user[PMEM_TIER_SWAP];
-	else
-		client = rcu_access_pointer(ns->soft);
-	if (client)
-		return client->long_pin(&ns->tier, folio);
-	folio_put(folio);
-	return 1;
+		return clients_by_user[PMEM_TIER_SWAP];
+	return rcu_access_pointer(ns->soft);
 }
 
 /**

@@ -214,9 +214,8 @@ bool cx_drop(struct cx_tier *ct, unsigned long index, enum cx_how how,
 bool cx_drop_if_small(struct cx_tier *ct, unsigned long index,
 		      unsigned long pages);
 bool cx_drop_wait(struct cx_tier *ct, unsigned long index);
-void cx_drop_cpu_refs(void);
 bool cx_poisoned(struct pmem_tier *tier, unsigned long index, int flags);
-unsigned int cx_long_pin(struct pmem_tier *tier, struct folio *folio);
+int cx_long_pin(struct pmem_tier *tier, unsigned long index);
 
 /* reclaim.c */
 void cx_reclaim_work(struct work_struct *work);

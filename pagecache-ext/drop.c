@@ -12,13 +12,6 @@
 
 #include "cachex.h"
 
-/*
- * How often a page that is to be pinned is tried, and how long is waited at first. A filesystem may
- * let go of what it has written a little later, in a worker (btrfs: ordered extents).
- */
-#define PIN_TRIES	10
-#define PIN_US		1000
-
 /* How long, and how often, one that has failed is waited for. */
 #define HELD_TRIES	10
 #define HELD_US		1000
@@ -26,7 +19,6 @@
 DEFINE_STATIC_CALL_NULL(cx_remove_mapping, remove_mapping);
 DEFINE_STATIC_CALL_NULL(cx_try_to_unmap, try_to_unmap);
 DEFINE_STATIC_CALL_NULL(cx_folio_referenced, folio_referenced);
-DEFINE_STATIC_CALL_NULL(cx_lru_add_drain_all, lru_add_drain_all);
 
 /* All of them are found; else there can be pages yet, of a time when this was loaded before. */
 static bool ready;
@@ -46,14 +38,12 @@ int cx_drop_init(void)
 				       "void try_to_unmap(struct folio *, enum ttu_flags)");
 	void *referenced = pmem_tier_symbol(f,
 					    "int folio_referenced(struct folio *, int, struct mem_cgroup *, unsigned long *)");
-	void *drain = pmem_tier_symbol(f, "void lru_add_drain_all(void)");
 
-	if (!remove || !unmap || !referenced || !drain)
+	if (!remove || !unmap || !referenced)
 		return -EOPNOTSUPP;
 	static_call_update(cx_remove_mapping, remove);
 	static_call_update(cx_try_to_unmap, unmap);
 	static_call_update(cx_folio_referenced, referenced);
-	static_call_update(cx_lru_add_drain_all, drain);
 	/* Pairs with get(). */
 	smp_store_release(&ready, true);
 	return 0;
@@ -322,51 +312,18 @@ bool cx_drop_wait(struct cx_tier *ct, unsigned long index)
 }
 
 /**
- * cx_drop_cpu_refs() - have all CPUs let go of pages
- *
- * Each keeps references to the last pages that were locked in memory (mlock), and to the
- * last buffers that a filesystem has looked up, until there are more of them.
- *
- * Context: process context, may sleep.
- */
-void cx_drop_cpu_refs(void)
-{
-	/* Pairs with cx_drop_init(). */
-	if (smp_load_acquire(&ready))
-		static_call(cx_lru_add_drain_all)();
-}
-
-/**
  * cx_long_pin() - drop a page that somebody wants to pin for long
  * @tier: its tier
- * @folio: the page, with a reference that is dropped in any case
+ * @index: the page, which may be something else by now
  *
  * What is on disk comes back in DRAM when the one who pins looks again.
  *
  * Context: process context, may sleep for I/O.
- * Return: 0: it is gone from the page cache; 1: it can't be pinned.
+ * Return: 0 when it is gone from the page cache, else -EBUSY.
  */
-unsigned int cx_long_pin(struct pmem_tier *tier, struct folio *folio)
+int cx_long_pin(struct pmem_tier *tier, unsigned long index)
 {
-	unsigned long index = pmem_tier_page_index(tier, &folio->page);
-	struct cx_tier *ct = tier->priv[PMEM_TIER_CACHE];
-	struct address_space *mapping = READ_ONCE(folio->mapping);
-	int i;
-
-	/* Only compared: the page may become another one's when the reference goes. */
-	folio_put(folio);
-	/* Truncated meanwhile. */
-	if (!mapping)
-		return 0;
-	for (i = 0; i < PIN_TRIES && !fatal_signal_pending(current); i++) {
-		if (i)
-			fsleep(PIN_US << i);
-		if (cx_drop_wait(ct, index) ||
-		    READ_ONCE(folio->mapping) != mapping)
-			return 0;
-		cx_drop_cpu_refs();
-	}
-	return 1;
+	return cx_drop_wait(tier->priv[PMEM_TIER_CACHE], index) ? 0 : -EBUSY;
 }
 
 /*
@@ -413,7 +370,7 @@ static bool is_held(const struct page *page)
 
 	if (!page_count(page))
 		return false;
-	cx_drop_cpu_refs();
+	pmem_tier_drop_cpu_refs();
 	for (tries = HELD_TRIES; page_count(page) && tries; tries--)
 		fsleep(HELD_US);
 	return page_count(page);

@@ -200,7 +200,7 @@ unsigned long cx_drain(struct cx_tier *ct)
 		if (!pmem_tier_used_pages(ct->tier, PMEM_TIER_CACHE) ||
 		    fatal_signal_pending(current))
 			break;
-		cx_drop_cpu_refs();
+		pmem_tier_drop_cpu_refs();
 		if (i)
 			schedule_timeout_uninterruptible(DRAIN_PAUSE);
 	}

@@ -25,9 +25,6 @@
 #define DRAIN_TRIES	20
 #define DRAIN_PAUSE	(HZ / 10)
 
-/* How often one page is tried. */
-#define PAGE_TRIES	3
-
 /**
  * struct batch - pages that are migrated together
  * @pfn: the pages
@@ -61,7 +58,6 @@ struct batch {
 DEFINE_STATIC_CALL_NULL(ps_try_to_migrate, try_to_migrate);
 DEFINE_STATIC_CALL_NULL(ps_get_anon_vma, folio_get_anon_vma);
 DEFINE_STATIC_CALL_NULL(ps_put_anon_vma, __put_anon_vma);
-DEFINE_STATIC_CALL_NULL(ps_lru_add_drain_all, lru_add_drain_all);
 
 /**
  * ps_drain_init() - find what draining takes
@@ -78,14 +74,12 @@ int ps_drain_init(void)
 		"struct anon_vma *folio_get_anon_vma(struct folio *)");
 	void *put = pmem_tier_symbol(f,
 		"void __put_anon_vma(struct anon_vma *)");
-	void *drain = pmem_tier_symbol(f, "void lru_add_drain_all(void)");
 
-	if (!migrate || !get || !put || !drain)
+	if (!migrate || !get || !put)
 		return -EOPNOTSUPP;
 	static_call_update(ps_try_to_migrate, migrate);
 	static_call_update(ps_get_anon_vma, get);
 	static_call_update(ps_put_anon_vma, put);
-	static_call_update(ps_lru_add_drain_all, drain);
 	return 0;
 }
 
@@ -271,11 +265,7 @@ s64 ps_drain(struct pmemswap *ps)
 	if (!b)
 		return ps_lent_pages(ps);
 	b->gentle = true;
-	/*
-	 * Each CPU keeps references to the last pages that came out of locked VMAs, until there are
-	 * more of them.
-	 */
-	static_call(ps_lru_add_drain_all)();
+	pmem_tier_drop_cpu_refs();
 	for (at = 0; at < nr && !b->no_dram && !fatal_signal_pending(current); at++) {
 		if (at % DRAIN_BATCH == 0)
 			cond_resched();
@@ -360,24 +350,25 @@ unsigned long ps_drain_pages(struct pmemswap *ps, const unsigned long *pfn,
  * @pfn: of the page, which may have been returned by now
  *
  * Context: process context, may sleep; the device stays.
- * Return: true when it isn't lent any more.
+ * Return: 0 when it isn't lent any more; -EBUSY when somebody holds it or has it locked;
+ * -ENOMEM when there is no DRAM, or no room in its cgroup.
  */
-bool ps_drain_page(struct pmemswap *ps, unsigned long pfn)
+int ps_drain_page(struct pmemswap *ps, unsigned long pfn)
 {
 	struct batch *b = new_batch(GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL,
 				    __GFP_RETRY_MAYFAIL);
-	bool gone = false;
-	int i;
+	int err = -EBUSY;
 
 	if (!b)
-		return false;
+		return -ENOMEM;
 	b->pfn[0] = pfn;
 	b->nr = 1;
-	/* Somebody may have it locked for a moment. */
-	for (i = 0; i < PAGE_TRIES && !gone && !b->no_dram; i++)
-		gone = !page_count(pfn_to_page(pfn)) || drain_batch(ps, b);
+	if (!page_count(pfn_to_page(pfn)) || drain_batch(ps, b))
+		err = 0;
+	else if (b->no_dram || b->refused)
+		err = -ENOMEM;
 	kfree(b);
-	return gone;
+	return err;
 }
 
 /**

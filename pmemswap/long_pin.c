@@ -12,27 +12,18 @@
  * drain: charged to the cgroup, or not at all.
  */
 
-#include <linux/mm.h>
-#include <linux/pagemap.h>
-
 #include "pmemswap.h"
 
 /**
  * ps_long_pin() - move a lent page that is to be pinned for long
  * @tier: its tier
- * @folio: the page, with a reference that is dropped in any case
+ * @index: the page, which may be something else by now
  *
  * Context: process context, may sleep; the device stays.
- * Return: 0: the page is gone from there, the caller looks again; 1: it can't be pinned.
+ * Return: 0 when it isn't lent any more; -EBUSY when somebody holds it, -ENOMEM without room.
  */
-unsigned int ps_long_pin(struct pmem_tier *tier, struct folio *folio)
+int ps_long_pin(struct pmem_tier *tier, unsigned long index)
 {
-	unsigned long pfn = folio_pfn(folio);
-
-	/* Somebody may be moving it already. */
-	folio_lock(folio);
-	folio_unlock(folio);
-	/* It can't move while the caller's reference is there, which is ours to drop. */
-	folio_put(folio);
-	return ps_drain_page(tier->priv[PMEM_TIER_SWAP], pfn) ? 0 : 1;
+	return ps_drain_page(tier->priv[PMEM_TIER_SWAP],
+			     tier->first_pfn + index);
 }

@@ -303,11 +303,11 @@ int ps_drain_init(void);
 s64 ps_drain(struct pmemswap *ps);
 unsigned long ps_drain_pages(struct pmemswap *ps, const unsigned long *pfn,
 			     unsigned int nr, gfp_t gfp, bool room);
-bool ps_drain_page(struct pmemswap *ps, unsigned long pfn);
+int ps_drain_page(struct pmemswap *ps, unsigned long pfn);
 int ps_drain_wait(struct pmemswap *ps);
 
 /* long_pin.c */
-unsigned int ps_long_pin(struct pmem_tier *tier, struct folio *folio);
+int ps_long_pin(struct pmem_tier *tier, unsigned long index);
 
 /* poison.c */
 bool ps_poisoned(struct pmem_tier *tier, unsigned long index, int flags);

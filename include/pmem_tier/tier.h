@@ -90,8 +90,8 @@ struct pmem_tier {
  * @page_free: for swap: the last reference to a page that this client lent is gone; the
  *	page is the client's alone again. Any context, interrupts in any state.
  * @long_pin: somebody wants to pin a lent page for long, which device memory can't be:
- *	move it away, and drop the caller's reference to it in any case. May sleep.
- *	0: it is gone from where it was, the caller looks again; 1: it can't be pinned
+ *	move it away; it may be something else by now. May sleep. 0: it is gone from where it
+ *	was; -EBUSY: it is in use, which may be for a moment; another error: it can't be pinned
  * @poisoned: a lent page has failed (and is marked bad): get rid of it. Flags are those of
  *	memory_failure(). A page of swap comes with a reference, which goes in any case. May
  *	sleep. Returns true when nobody can come across the page any more.
@@ -112,7 +112,7 @@ struct pmem_tier_client {
 	void (*resume)(struct pmem_tier *tier);
 	void (*remove)(struct pmem_tier *tier);
 	void (*page_free)(struct pmem_tier *tier, struct page *page);
-	unsigned int (*long_pin)(struct pmem_tier *tier, struct folio *folio);
+	int (*long_pin)(struct pmem_tier *tier, unsigned long index);
 	bool (*poisoned)(struct pmem_tier *tier, unsigned long index, int flags);
 	bool (*give_back)(struct pmem_tier *tier);
 	void (*freed)(struct pmem_tier *tier, unsigned long index, bool used);
@@ -148,6 +148,7 @@ bool pmem_tier_cached_used(struct page *page);
 void *pmem_tier_cached_shadow(struct page *page);
 bool pmem_tier_cached_is_roots(const struct page *page);
 int pmem_tier_long_pin_enable(struct pmem_tier_feature *feature);
+void pmem_tier_drop_cpu_refs(void);
 void pmem_tier_unlent(struct pmem_tier *tier, struct page *page);
 void pmem_tier_account_metadata(struct pmem_tier *tier, long bytes);
 

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # vm: --mem 1G --nvdimm 512M --nvdimm 256M
 # timeout: 600
-# Mapping on page-in with madvise(), mlock() and accessed bits.
+# Mapping on page-in with madvise(), mlock(), pins and accessed bits.
 
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/../lib/mapping.sh"
 
 mapping_device
-ktap_plan 25
+ktap_plan 26
 t 'MADV_DONTNEED, and neighbours come in' in_c 16 advice dontneed
 t 'MADV_FREE of what is swapped out' in_c 16 advice free 0
 t 'MADV_FREE of what is lent' in_c 16 advice free 1
@@ -33,4 +33,5 @@ t 'munmap() of lent pages that are locked' in_c 16 advice lock-gone 1
 t 'locked, unlocked and locked again' in_c 16 advice lock-gone 2
 t 'locked, and copied for a write' in_c 16 advice lock-copied
 t 'locked, but in a pipe' in_c 16 advice lock-pinned
+t 'pinned for long while somebody holds them' in_c 16 advice pin-held
 t 'neighbours are old until they are used' in_c 16 advice young

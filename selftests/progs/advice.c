@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * madvise(), mlock() and accessed bits on memory that is swapped out, lent, or some of each.
+ * madvise(), mlock(), pins and accessed bits on memory that is swapped out, lent, or some of each.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/io_uring.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -461,6 +463,71 @@ static void clear_accessed(void)
 }
 
 /* Pages that came in with a neighbour are old until they are used */
+/* ---- Pins ---- */
+
+static pid_t pinner;
+static int pin_error = -1;
+
+/* A fixed buffer of io_uring, for as long as the process lives */
+static void *pin_all(void *arg)
+{
+	struct io_uring_params params = {};
+	struct iovec iov = { .iov_base = area.addr, .iov_len = area.pages * PAGE };
+	int fd = (int)syscall(__NR_io_uring_setup, 1, &params);
+
+	(void)arg;
+	if (fd < 0)
+		die("io_uring_setup");
+	__atomic_store_n(&pinner, gettid(), __ATOMIC_SEQ_CST);
+	if (syscall(__NR_io_uring_register, fd, IORING_REGISTER_BUFFERS, &iov, 1))
+		__atomic_store_n(&pin_error, errno, __ATOMIC_SEQ_CST);
+	else
+		__atomic_store_n(&pin_error, 0, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+/* D while it waits in the kernel, for nothing that a signal ends */
+static char state_of(pid_t tid)
+{
+	char path[64], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	f = fopen(path, "r");
+	if (!f || fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		state = 'X';
+	if (f)
+		fclose(f);
+	return state;
+}
+
+/* Pages that somebody has for a moment only: who pins them for long waits */
+static void pin_held(const uint64_t *arg)
+{
+	struct iovec iov = { .iov_len = PAGE };
+	pthread_t thread;
+	int fd[2];
+
+	(void)arg;
+	set_up(8, ALL_LENT);
+	iov.iov_base = area_page(&area, 5);
+	if (pipe(fd) || vmsplice(fd[1], &iov, 1, 0) != (ssize_t)PAGE)
+		die("vmsplice");
+	if (pthread_create(&thread, NULL, pin_all, NULL))
+		die("pthread_create");
+	while (!__atomic_load_n(&pinner, __ATOMIC_SEQ_CST) ||
+	       (__atomic_load_n(&pin_error, __ATOMIC_SEQ_CST) < 0 && state_of(pinner) != 'D'))
+		sched_yield();
+	close(fd[0]);
+	close(fd[1]);
+	pthread_join(thread, NULL);
+	same("error of the pin", (uint64_t)pin_error, 0);
+	expect("pinned", 0, 8, DRAM);
+	rewrite();
+}
+
+/* ---- Accessed bits ---- */
+
 static void young(const uint64_t *arg)
 {
 	uint64_t i;
@@ -508,6 +575,7 @@ static const struct test_case cases[] = {
 	{ "lock-gone", lock_gone },
 	{ "lock-copied", lock_copied },
 	{ "lock-pinned", lock_pinned },
+	{ "pin-held", pin_held },
 	{ "young", young },
 	{}
 };
