@@ -369,7 +369,7 @@ static void run_on(unsigned int cpu)
 		die("sched_setaffinity");
 }
 
-/* A CPU that has copied locked pages for a write holds on to them, while nobody there uses memory. */
+/* A CPU that has copied locked pages for a write keeps them, while nobody there uses memory. */
 static void lock_copied(const uint64_t *arg)
 {
 	int go[2], done[2];
