@@ -179,6 +179,13 @@ int cx_enable(void);
 int cx_disable(void);
 int cx_drop_all(void);
 
+/* flush.c */
+void cx_tramp_unmap(void);
+asmlinkage struct pmem_tier_hook_arg cx_hook_unmap(struct folio *folio,
+						   unsigned int flags);
+int cx_flush_enable(void);
+void cx_flush_disable(void);
+
 /* evict.c */
 extern unsigned long cx_max_pages;
 unsigned long cx_stored_pages(void);

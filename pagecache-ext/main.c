@@ -194,9 +194,14 @@ static int enable(void)
 	if (!err)
 		err = pmem_tier_long_pin_enable(&cx_feature);
 	if (!err)
-		err = cx_evict_enable();
+		err = cx_flush_enable();
 	if (err)
 		return err;
+	err = cx_evict_enable();
+	if (err) {
+		cx_flush_disable();
+		return err;
+	}
 	pmem_tier_feature_on(&cx_feature);
 	/* The cache does without. */
 	cx_promote_enable();
@@ -249,6 +254,7 @@ static int disable(void)
 	lockdep_assert_held(&cx_lock);
 	WRITE_ONCE(enabled, false);
 	cx_evict_disable();
+	cx_flush_disable();
 	return drop_all();
 }
 

@@ -4,6 +4,7 @@
  */
 #include <pmem_tier/trampoline.S>
 
+PMEM_TIER_TRAMPOLINE_ARG2 cx_tramp_unmap cx_hook_unmap
 PMEM_TIER_TRAMPOLINE_ARG2 cx_tramp_evict cx_hook_evict
 
 	.section .note.GNU-stack, "", @progbits

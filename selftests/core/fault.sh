@@ -365,6 +365,7 @@ case_ "swapoff's function is hooked already" taken 'void disable_swap_slots_cach
 case_ "long-term pins are hooked already" taken 'int migrate_device_coherent_folio(struct folio *)'
 case_ "the search for slots is hooked already" taken_scan
 case_ "eviction is hooked already" taken_cache "$EVICTION"
+case_ "unmapping is hooked already" taken_cache 'void try_to_unmap(struct folio *, enum ttu_flags)'
 case_ "long-term pins are hooked already, page cache" taken_cache 'int migrate_device_coherent_folio(struct folio *)'
 case_ "the namespace vanishes under swap" vanishes
 cases_done

@@ -88,7 +88,7 @@ swap_comes_and_goes()
 	same "killed" "$(cg_event "$CG" oom_kill)" 0
 }
 
-# The hook of eviction: all that is evicted, nothing of it, all again; and the module goes
+# The hooks of eviction: all that is evicted, nothing of it, all again; and the module goes
 cache_comes_and_goes()
 {
 	local puts=0 i
@@ -100,7 +100,7 @@ cache_comes_and_goes()
 		modprobe pmem_cachex targets=ext4
 		grep -q '^cachex: on' "$TIER/features" || skip "this kernel can't: $(<"$TIER/features")"
 		_write $CX/admission all
-		same "hooks" "$(hooks 'cx_tramp')" 1
+		same "hooks" "$(hooks 'cx_tramp')" 2
 		loop_until 60 more_than 200 cx puts
 		[[ $(writing $CX/enabled 0) == @(0|EBUSY) ]]
 		same "hooks" "$(hooks 'cx_tramp')" 0

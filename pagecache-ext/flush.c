@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Before eviction: no CPU may use a folio any more once a pmem page has taken its place.
+ */
+
+/**
+ * DOC: stale TLB entries
+ *
+ * Reclaim unmaps a folio, evicts it, and goes on with the next ones; TLBs are flushed once for some
+ * of them, before they are freed. Until then a thread with a TLB entry still reads the folio. If by
+ * then another has written to the page that took its place, that is old data: rare as long as it
+ * comes back from a disk only after some time, but a pmem page is there at once.
+ *
+ * So try_to_unmap() is hooked, and TLBs don't have a page any more when it returns, if that may be
+ * stored. A large folio is flushed once for all of its pages, by what reclaim does in the end.
+ * Nothing is sent to a CPU that doesn't run the process, and what nobody has mapped
+ * doesn't come here.
+ */
+
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/page-flags.h>
+#include <linux/preempt.h>
+#include <linux/rcupdate.h>
+#include <linux/rmap.h>
+#include <linux/static_call.h>
+
+#include "cachex.h"
+
+/* Tells the call that the handler makes; try_to_unmap() doesn't get to see it. */
+#define OURS	BIT(31)
+
+static struct pmem_tier_hook unmap_hook = {
+	.prototype = "void try_to_unmap(struct folio *, enum ttu_flags)",
+	.trampoline = cx_tramp_unmap,
+};
+
+DEFINE_STATIC_CALL_NULL(cx_unmap_batched, try_to_unmap);
+/* try_to_unmap_flush(), which mm keeps to itself */
+typedef void (*flush_fn)(void);
+DEFINE_STATIC_CALL_NULL(cx_unmap_flush, *(flush_fn)NULL);
+
+static bool may_be_stored(const struct folio *folio)
+{
+	struct address_space *mapping;
+	unsigned int slot;
+
+	if (READ_ONCE(cx_admission) == CX_ADMIT_OFF)
+		return false;
+	/* The folio is locked: its mapping stays what it is. */
+	mapping = folio->mapping;
+	if (!mapping || (unsigned long)mapping & PAGE_MAPPING_FLAGS)
+		return false;
+	/* Keeps the targets there. */
+	preempt_disable();
+	slot = cx_target_of(mapping->host);
+	preempt_enable();
+	return slot;
+}
+
+/**
+ * cx_hook_unmap() - before try_to_unmap()
+ * @folio: what is unmapped
+ * @flags: enum ttu_flags
+ *
+ * Context: process context, may sleep; the folio is locked.
+ * Return: the flags that try_to_unmap() gets, or that it is done.
+ */
+asmlinkage struct pmem_tier_hook_arg cx_hook_unmap(struct folio *folio,
+						   unsigned int flags)
+{
+	struct pmem_tier_hook_arg ret = { };
+
+	pmem_tier_hook_enter(&unmap_hook);
+	if (flags & OURS) {
+		flags &= ~OURS;
+	} else if (flags & TTU_BATCH_FLUSH && may_be_stored(folio)) {
+		if (folio_test_large(folio)) {
+			static_call(cx_unmap_batched)(folio, flags | OURS);
+			static_call(cx_unmap_flush)();
+			ret.skip = true;
+		}
+		flags &= ~TTU_BATCH_FLUSH;
+	}
+	ret.arg = (void *)(unsigned long)flags;
+	pmem_tier_hook_exit(&unmap_hook);
+	return ret;
+}
+
+/**
+ * cx_flush_enable() - begin to have TLBs flushed before eviction
+ *
+ * Context: process context, may sleep; under cx_lock.
+ * Return: 0 or a negative error: then nothing may be stored.
+ */
+int cx_flush_enable(void)
+{
+	void *unmap, *flush;
+	int err;
+
+	if (unmap_hook.installed)
+		return 0;
+	unmap = pmem_tier_symbol(&cx_feature, unmap_hook.prototype);
+	flush = pmem_tier_symbol(&cx_feature, "void try_to_unmap_flush(void)");
+	if (!unmap || !flush)
+		return -EOPNOTSUPP;
+	static_call_update(cx_unmap_batched, unmap);
+	static_call_update(cx_unmap_flush, flush);
+	err = pmem_tier_hook_install(&unmap_hook, &cx_feature);
+	/* Who unmapped a folio before has evicted it: reclaim rarely sleeps from there to there. */
+	if (!err)
+		synchronize_rcu_tasks();
+	return err;
+}
+
+/**
+ * cx_flush_disable() - undo cx_flush_enable()
+ *
+ * Context: process context, may sleep; under cx_lock; nothing is stored any more.
+ */
+void cx_flush_disable(void)
+{
+	pmem_tier_hook_remove(&unmap_hook);
+}
