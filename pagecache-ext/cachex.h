@@ -26,7 +26,8 @@
  * @CX_REJECT_ADMISSION: nothing says that it will be used again
  * @CX_REJECT_LIMIT: max_pages says so
  * @CX_REJECT_FULL: no page is free beyond the reserve
- * @CX_REJECT_MEMORY: no memory for the nodes of the page cache's tree
+ * @CX_REJECT_MEMORY: no memory for the nodes of the page cache's tree, or, for those and an
+ *	inode, too much of its cgroup's
  * @CX_NR_REJECTS: number of them
  */
 enum cx_reject {
@@ -247,6 +248,7 @@ void cx_stats_hide(struct kobject *root);
 void cx_stats_exit(void);
 
 /* small.c */
+bool cx_keeps_too_much(struct folio *folio);
 int cx_small_init(void);
 void cx_small_exit(void);
 

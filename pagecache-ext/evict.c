@@ -138,7 +138,7 @@ static enum cx_reject why_refused(unsigned int flags)
  * What isn't under the i_pages lock may change meanwhile (chattr, swapon, an I/O error): then the
  * page was evicted before or after that.
  */
-static __always_inline enum cx_reject check(const struct folio *folio,
+static __always_inline enum cx_reject check(struct folio *folio,
 					    const struct address_space *mapping,
 					    unsigned long nr)
 {
@@ -163,6 +163,8 @@ static __always_inline enum cx_reject check(const struct folio *folio,
 		return CX_REJECT_LIMIT;
 	if (READ_ONCE(cx_admission) != CX_ADMIT_ALL && !cx_reused(folio))
 		return CX_REJECT_ADMISSION;
+	if (unlikely(cx_keeps_too_much(folio)))
+		return CX_REJECT_MEMORY;
 	return CX_REJECT_NONE;
 }
 

@@ -392,6 +392,45 @@ small_files()
 	taken
 }
 
+# Their inodes are charged to a cgroup whose own reclaim can't free them while their pages are in pmem
+small_files_limited()
+{
+	local rejected stored i
+
+	fs_on ext4 -N 10000
+	cachex "$(fs_number)"
+	mkdir "$MNT/d"
+	for (( i = 0; i < 5000; i++ )); do
+		echo "$i" >"$MNT/d/$i"
+	done
+	find "$MNT/d" -type f >/tmp/list
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	limited l 128M
+	cg_run "$CG" xargs -n 500 -a /tmp/list cat >/tmp/all
+	# By now a fifth of what it has is inodes
+	reclaim
+	num "lines" "$(wc -l </tmp/all)" -eq 5000
+	rejected=$(cx rejected_memory) stored=$(cx stored_pages)
+	num "rejected_memory" "$rejected" -gt 4000
+	num "pages in pmem" "$stored" -lt 1000
+	# Pages of large files keep little
+	dd if=/dev/urandom of="$MNT/large" bs=1M count=8 status=none
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	cg_run "$CG" cat "$MNT/large" >/dev/null
+	reclaim
+	num "pages in pmem" "$(cx stored_pages)" -gt $(( stored + 1800 ))
+	# A cgroup without a limit isn't concerned
+	echo max >"$CG/memory.max"
+	echo 3 >/proc/sys/vm/drop_caches
+	cg_run "$CG" xargs -n 500 -a /tmp/list cat | cmp - /tmp/all
+	rejected=$(cx rejected_memory) stored=$(cx stored_pages)
+	reclaim
+	same "rejected_memory" "$(cx rejected_memory)" "$rejected"
+	num "pages in pmem" "$(cx stored_pages)" -gt $(( stored + 3500 ))
+}
+
 # ends FUNCTION: unmounted, so that all comes back
 ends()
 {
@@ -418,6 +457,7 @@ case_ 'the reserve is all there is' ends full
 case_ 'tmpfs' ends tmpfs
 case_ 'ftrace stays enabled' tracing_stays
 case_ 'small files' ends small_files
+case_ 'small files, in a cgroup that is limited' ends small_files_limited
 case_ 'symbolic links' ends symlinks
 case_ 'what can not be read' unreadable
 for fs in ext4 xfs btrfs; do
