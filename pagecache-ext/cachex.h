@@ -249,6 +249,7 @@ void cx_stats_exit(void);
 
 /* small.c */
 bool cx_keeps_too_much(struct folio *folio);
+int cx_small_enable(void);
 int cx_small_init(void);
 void cx_small_exit(void);
 

@@ -163,8 +163,10 @@ static __always_inline enum cx_reject check(struct folio *folio,
 		return CX_REJECT_LIMIT;
 	if (READ_ONCE(cx_admission) != CX_ADMIT_ALL && !cx_reused(folio))
 		return CX_REJECT_ADMISSION;
-	if (unlikely(cx_keeps_too_much(folio)))
+	if (unlikely(cx_keeps_too_much(folio))) {
+		cx_remember(folio);
 		return CX_REJECT_MEMORY;
+	}
 	return CX_REJECT_NONE;
 }
 

@@ -192,6 +192,8 @@ static int enable(void)
 	lockdep_assert_held(&cx_lock);
 	err = cx_drop_init();
 	if (!err)
+		err = cx_small_enable();
+	if (!err)
 		err = pmem_tier_long_pin_enable(&cx_feature);
 	if (!err)
 		err = cx_flush_enable();

@@ -8,18 +8,21 @@
  *
  * mm doesn't free an inode that has pages in the page cache. When all it has is in pmem, a kilobyte
  * of DRAM may be kept for 4 KiB there. So this is a shrinker: when memory is short, it
- * drops pages of files that have few, and mm's own shrinkers see to the inodes. The same goes for a
- * node of the page cache's tree that has few pages.
+ * drops pages of files that have few, and mm's own shrinkers see to the inodes.
  *
- * Both are charged to the cgroup that read the file, but a page in pmem is charged to none, so that
- * cgroup's own reclaim has no reason to drop it, and might find nothing that can be freed. So
- * pages with few neighbours aren't stored while much of what a limited cgroup uses is the kernel's:
- * then pmem is of no use to it for small files, but it runs out of memory no sooner.
+ * Inodes, and the nodes of the page cache's tree, are charged to the cgroup that read the file, but
+ * a page in pmem is charged to none. So that cgroup's own reclaim has no reason to drop it, and
+ * might find nothing that can be freed. A pool can be many times as large as a cgroup's limit; so
+ * nothing of it is stored any more once what the kernel has is much of that, and earlier what
+ * keeps an inode or a node nearly by itself.
+ *
+ * What such a cgroup had below it and is gone counts as its own: mm has it charged to the parent.
  */
 
 #include <linux/memcontrol.h>
 #include <linux/pagemap.h>
 #include <linux/shrinker.h>
+#include <linux/static_call.h>
 #include <linux/xarray.h>
 
 #include "cachex.h"
@@ -27,22 +30,52 @@
 /* A file with that many pages in the page cache, or fewer, is small; so is a node with as many. */
 #define SMALL	8
 
-/* It is much when it is more than one part in this: what is kept stays within that. */
-#define KERNEL_PART	8
+/*
+ * What the kernel has is much when it is more than one part in this of the limit: for a page that
+ * keeps an inode or a node nearly by itself, and for any other. What is kept stays within that.
+ */
+#define PART_FEW	8
+#define PART_ANY	4
 
 /* Of the pages, one in so many is looked at with the pressure that inodes get. */
 #define COUNT_FRACTION	4
 
 static struct shrinker *shrinker;
 
-static bool is_limited(struct mem_cgroup *memcg)
+DEFINE_STATIC_CALL_NULL(cx_memcg_page_state, memcg_page_state);
+
+static unsigned long limit_of(const struct mem_cgroup *memcg)
 {
-	for (; memcg; memcg = parent_mem_cgroup(memcg))
-		if (READ_ONCE(memcg->memory.max) != PAGE_COUNTER_MAX ||
-		    READ_ONCE(memcg->memory.high) != PAGE_COUNTER_MAX)
-			return true;
-	return false;
+	return min(READ_ONCE(memcg->memory.max), READ_ONCE(memcg->memory.high));
 }
+
+/* The first that has a limit, of a cgroup and those above it; NULL for none. */
+static struct mem_cgroup *limited_from(struct mem_cgroup *memcg)
+{
+	while (memcg && limit_of(memcg) == PAGE_COUNTER_MAX)
+		memcg = parent_mem_cgroup(memcg);
+	return memcg;
+}
+
+#ifdef CONFIG_LRU_GEN
+/* While this is how mm ages pages, a cgroup's LRU sizes are those of unevictable pages only. */
+static unsigned long lru_gen_pages(const struct lruvec *lruvec, int zone)
+{
+	int gen, type;
+	long sum = 0;
+
+	for (gen = 0; gen < MAX_NR_GENS; gen++)
+		for (type = 0; type < ANON_AND_FILE; type++)
+			sum += READ_ONCE(lruvec->lrugen.nr_pages[gen][type][zone]);
+	/* Each of them may be below 0 for a moment. */
+	return max(sum, 0);
+}
+#else
+static unsigned long lru_gen_pages(const struct lruvec *lruvec, int zone)
+{
+	return 0;
+}
+#endif
 
 static unsigned long lru_pages(struct mem_cgroup *memcg)
 {
@@ -52,32 +85,41 @@ static unsigned long lru_pages(struct mem_cgroup *memcg)
 
 	for_each_node_state(nid, N_MEMORY) {
 		lruvec = &memcg->nodeinfo[nid]->lruvec;
-		for (zone = 0; zone < MAX_NR_ZONES; zone++)
+		for (zone = 0; zone < MAX_NR_ZONES; zone++) {
+			sum += lru_gen_pages(lruvec, zone);
 			for_each_lru(lru)
 				sum += mem_cgroup_get_zone_lru_size(lruvec, lru,
 								    zone);
+		}
 	}
 	return sum;
 }
 
 /*
- * Is much of a cgroup's memory the kernel's? That is what is on no LRU list; mm's statistics of it
- * are some seconds old. For one that has others below, theirs is taken for the kernel's as
- * well: it has hardly any pages of its own.
+ * What is on no LRU list is the kernel's, or is just being put on one or taken off. For one that
+ * has others below, theirs is taken for the kernel's as well: it has hardly any pages of its own.
  */
-static bool is_kernel_heavy(struct mem_cgroup *memcg)
+static unsigned long kernel_pages(struct mem_cgroup *memcg)
 {
 	unsigned long usage = page_counter_read(&memcg->memory);
 	unsigned long lru = lru_pages(memcg);
 
-	return usage > lru && usage - lru > usage / KERNEL_PART;
+	return usage > lru ? usage - lru : 0;
 }
 
-/* Would a page keep a node of the tree, or an inode, nearly by itself? */
-static bool has_few_neighbours(struct address_space *mapping, pgoff_t index)
+/* The same for all that is below it, or was: by mm's statistics, which are some seconds old. */
+static unsigned long kernel_pages_below(struct mem_cgroup *memcg)
 {
-	XA_STATE(xas, &mapping->i_pages, index);
+	return static_call(cx_memcg_page_state)(memcg, MEMCG_KMEM);
+}
 
+/* Would it keep a node of the tree, or an inode, nearly by itself? */
+static bool has_few_neighbours(struct folio *folio)
+{
+	XA_STATE(xas, &folio->mapping->i_pages, folio->index);
+
+	if (folio_nr_pages(folio) > SMALL)
+		return false;
 	xas_load(&xas);
 	/* The only one there is, at index 0, needs no node. */
 	return !xas.xa_node ||
@@ -85,7 +127,7 @@ static bool has_few_neighbours(struct address_space *mapping, pgoff_t index)
 }
 
 /**
- * cx_keeps_too_much() - would a page in pmem keep too much of the kernel's in its cgroup?
+ * cx_keeps_too_much() - would pages in pmem keep too much of the kernel's in their cgroup?
  * @folio: what is evicted
  *
  * A cgroup without a limit has mm's shrinkers, and ours.
@@ -96,10 +138,21 @@ static bool has_few_neighbours(struct address_space *mapping, pgoff_t index)
 bool cx_keeps_too_much(struct folio *folio)
 {
 	struct mem_cgroup *memcg = folio_memcg(folio);
+	struct mem_cgroup *limited = limited_from(memcg);
+	unsigned long own, most;
+	unsigned int part;
 
-	return memcg && is_limited(memcg) &&
-	       has_few_neighbours(folio->mapping, folio->index) &&
-	       is_kernel_heavy(memcg);
+	if (!limited)
+		return false;
+	part = has_few_neighbours(folio) ? PART_FEW : PART_ANY;
+	own = kernel_pages(memcg);
+	do {
+		most = limit_of(limited) / part;
+		if (own > most || kernel_pages_below(limited) > most)
+			return true;
+		limited = limited_from(parent_mem_cgroup(limited));
+	} while (limited);
+	return false;
 }
 
 static unsigned long count(struct shrinker *s, struct shrink_control *sc)
@@ -132,6 +185,23 @@ static unsigned long scan(struct shrinker *s, struct shrink_control *sc)
 		freed += cx_drop_small(ct, SMALL);
 	rcu_read_unlock();
 	return freed;
+}
+
+/**
+ * cx_small_enable() - find what it takes to weigh a cgroup
+ *
+ * Context: process context, may sleep.
+ * Return: 0 or -EOPNOTSUPP: then nothing may be stored.
+ */
+int cx_small_enable(void)
+{
+	void *state = pmem_tier_symbol(&cx_feature,
+				       "unsigned long memcg_page_state(struct mem_cgroup *, int)");
+
+	if (!state)
+		return -EOPNOTSUPP;
+	static_call_update(cx_memcg_page_state, state);
+	return 0;
 }
 
 /**

@@ -392,10 +392,10 @@ small_files()
 	taken
 }
 
-# Their inodes are charged to a cgroup whose own reclaim can't free them while their pages are in pmem
-small_files_limited()
+# small_on_disk: 5000 files of a page each in $MNT/d, none in memory; their names in /tmp/list
+small_on_disk()
 {
-	local rejected stored i
+	local i
 
 	fs_on ext4 -N 10000
 	cachex "$(fs_number)"
@@ -404,20 +404,36 @@ small_files_limited()
 		echo "$i" >"$MNT/d/$i"
 	done
 	find "$MNT/d" -type f >/tmp/list
+	at_exit rm -f /tmp/list /tmp/all
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
-	limited l 128M
+}
+
+cg_kernel() { awk '$1 == "kernel" { print $2 }' "$CG/memory.stat"; }
+
+# Their inodes are charged to a cgroup whose own reclaim can't free them while their pages are in pmem
+small_files_limited()
+{
+	local rejected stored
+
+	small_on_disk
+	limited l 24M
+	# Some are stored
+	head -n 500 /tmp/list | cg_run "$CG" xargs cat >/tmp/all
+	reclaim
+	num "pages in pmem" "$(cx stored_pages)" -gt 450
+	# Not all are: no more than takes an eighth of the limit
 	cg_run "$CG" xargs -n 500 -a /tmp/list cat >/tmp/all
-	# By now a fifth of what it has is inodes
 	reclaim
 	num "lines" "$(wc -l </tmp/all)" -eq 5000
-	rejected=$(cx rejected_memory) stored=$(cx stored_pages)
-	num "rejected_memory" "$rejected" -gt 4000
-	num "pages in pmem" "$stored" -lt 1000
+	num "rejected_memory" "$(cx rejected_memory)" -gt 1500
+	num "pages in pmem" "$(cx stored_pages)" -lt 3000
+	same "killed" "$(cg_event "$CG" oom_kill)" 0
 	# Pages of large files keep little
 	dd if=/dev/urandom of="$MNT/large" bs=1M count=8 status=none
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
+	stored=$(cx stored_pages)
 	cg_run "$CG" cat "$MNT/large" >/dev/null
 	reclaim
 	num "pages in pmem" "$(cx stored_pages)" -gt $(( stored + 1800 ))
@@ -429,6 +445,54 @@ small_files_limited()
 	reclaim
 	same "rejected_memory" "$(cx rejected_memory)" "$rejected"
 	num "pages in pmem" "$(cx stored_pages)" -gt $(( stored + 3500 ))
+}
+
+# Those that read them are gone, and what they had is charged to one above them that is limited
+small_files_below()
+{
+	local list
+
+	small_on_disk
+	split -l 500 /tmp/list /tmp/list.
+	limited l 32M
+	echo +memory >"$CG/cgroup.subtree_control"
+	for list in /tmp/list.*; do
+		mkdir "$CG/below"
+		cg_run "$CG/below" xargs -a "$list" cat
+		cg_remove "$CG/below"
+		rm "$list"
+	done >/tmp/all
+	num "lines" "$(wc -l </tmp/all)" -eq 5000
+	# mm's statistics are up to date then
+	num "kernel" "$(cg_kernel)" -gt $((5000 * 1000))
+	reclaim
+	num "rejected_memory" "$(cx rejected_memory)" -gt 4000
+	num "pages in pmem" "$(cx stored_pages)" -lt 1000
+}
+
+# Files that aren't small: a pool that is several times the limit could hold enough of them to fill it with inodes
+many_files_limited()
+{
+	local all i
+
+	fs_on ext4
+	cachex "$(fs_number)"
+	mkdir "$MNT/d"
+	head -c $((36 << 10)) /dev/urandom >/tmp/one
+	at_exit rm -f /tmp/one
+	for (( i = 0; i < 3400; i++ )); do
+		cat /tmp/one
+	done | split -b 36K -a 4 -d - "$MNT/d/"
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	limited l 16M
+	all=$(cg_run "$CG" cat "$MNT"/d/* | sha1sum)
+	same "sum" "$(cat "$MNT"/d/* | sha1sum)" "$all"
+	num "kernel" "$(cg_kernel)" -lt $((6 << 20))
+	num "rejected_memory" "$(cx rejected_memory)" -gt 1000
+	# Until then they were stored
+	num "puts" "$(cx puts)" -gt 5000
+	same "killed" "$(cg_event "$CG" oom_kill)" 0
 }
 
 # ends FUNCTION: unmounted, so that all comes back
@@ -458,6 +522,8 @@ case_ 'tmpfs' ends tmpfs
 case_ 'ftrace stays enabled' tracing_stays
 case_ 'small files' ends small_files
 case_ 'small files, in a cgroup that is limited' ends small_files_limited
+case_ 'small files, below one that is limited' ends small_files_below
+case_ 'many files that are not small, in a cgroup that is limited' ends many_files_limited
 case_ 'symbolic links' ends symlinks
 case_ 'what can not be read' unreadable
 for fs in ext4 xfs btrfs; do
