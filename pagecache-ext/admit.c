@@ -5,6 +5,7 @@
 #define pr_fmt(fmt) "pmem_cachex: " fmt
 
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/pagemap.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -28,6 +29,7 @@ struct memory {
 	struct work_struct sweep;
 };
 
+/* Written under cx_lock. */
 int cx_admission = CX_ADMIT_REUSE;
 unsigned int cx_admit_free_percent = 10;
 
@@ -65,6 +67,25 @@ static void forget(struct memory *old)
 	cancel_work_sync(&old->sweep);
 	ghost_destroy(&old->ghost);
 	kfree(old);
+}
+
+/**
+ * cx_admit() - set what of the targets is taken
+ * @admission: what is
+ *
+ * Context: process context, may sleep.
+ */
+void cx_admit(enum cx_admission admission)
+{
+	mutex_lock(&cx_lock);
+	if (cx_admission == CX_ADMIT_OFF && admission != CX_ADMIT_OFF) {
+		cx_flush_prepare();
+		WRITE_ONCE(cx_admission, admission);
+		cx_flush_prepared();
+	} else {
+		WRITE_ONCE(cx_admission, admission);
+	}
+	mutex_unlock(&cx_lock);
 }
 
 /**

@@ -184,6 +184,8 @@ int cx_drop_all(void);
 void cx_tramp_unmap(void);
 asmlinkage struct pmem_tier_hook_arg cx_hook_unmap(struct folio *folio,
 						   unsigned int flags);
+void cx_flush_prepare(void);
+void cx_flush_prepared(void);
 int cx_flush_enable(void);
 void cx_flush_disable(void);
 
@@ -198,6 +200,7 @@ void cx_evict_disable(void);
 
 /* admit.c */
 extern int cx_admission;
+void cx_admit(enum cx_admission admission);
 extern unsigned int cx_admit_free_percent;
 void cx_admit_resize(unsigned long pool_pages);
 void cx_admit_exit(void);

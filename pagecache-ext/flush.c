@@ -12,13 +12,18 @@
  * comes back from a disk only after some time, but a pmem page is there at once.
  *
  * So try_to_unmap() is hooked, and TLBs don't have a page any more when it returns, if that may be
- * stored. A large folio is flushed once for all of its pages, by what reclaim does in the end.
- * Nothing is sent to a CPU that doesn't run the process, and what nobody has mapped
- * doesn't come here.
+ * stored. What is mapped more than once is flushed once all the same, by what reclaim does in
+ * the end. Nothing is sent to a CPU that doesn't run the process, and what nobody has
+ * mapped doesn't come here.
+ *
+ * What wasn't flushed, because it couldn't be stored then, must not be stored. So whatever lets
+ * more be stored comes in two steps: cx_flush_prepare() has all of it flushed, and those that were
+ * unmapped before evicted.
  */
 
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/page-flags.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
@@ -40,16 +45,23 @@ DEFINE_STATIC_CALL_NULL(cx_unmap_batched, try_to_unmap);
 typedef void (*flush_fn)(void);
 DEFINE_STATIC_CALL_NULL(cx_unmap_flush, *(flush_fn)NULL);
 
+/* What may be stored is about to change. Written under cx_lock. */
+static bool flush_all;
+
 static bool may_be_stored(const struct folio *folio)
 {
 	struct address_space *mapping;
 	unsigned int slot;
 
-	if (READ_ONCE(cx_admission) == CX_ADMIT_OFF)
-		return false;
 	/* The folio is locked: its mapping stays what it is. */
 	mapping = folio->mapping;
 	if (!mapping || (unsigned long)mapping & PAGE_MAPPING_FLAGS)
+		return false;
+	/* Pairs with cx_flush_prepared(). */
+	if (smp_load_acquire(&flush_all))
+		return true;
+	if (READ_ONCE(cx_admission) == CX_ADMIT_OFF ||
+	    !rcu_access_pointer(cx_tiers))
 		return false;
 	/* Keeps the targets there. */
 	preempt_disable();
@@ -75,7 +87,7 @@ asmlinkage struct pmem_tier_hook_arg cx_hook_unmap(struct folio *folio,
 	if (flags & OURS) {
 		flags &= ~OURS;
 	} else if (flags & TTU_BATCH_FLUSH && may_be_stored(folio)) {
-		if (folio_test_large(folio)) {
+		if (folio_test_large(folio) || folio_mapcount(folio) > 1) {
 			static_call(cx_unmap_batched)(folio, flags | OURS);
 			static_call(cx_unmap_flush)();
 			ret.skip = true;
@@ -85,6 +97,38 @@ asmlinkage struct pmem_tier_hook_arg cx_hook_unmap(struct folio *folio,
 	ret.arg = (void *)(unsigned long)flags;
 	pmem_tier_hook_exit(&unmap_hook);
 	return ret;
+}
+
+/* Who unmapped a folio before has evicted it: reclaim rarely sleeps from there to there. */
+static void wait_for_evictions(void)
+{
+	synchronize_rcu_tasks();
+}
+
+/**
+ * cx_flush_prepare() - before something may be stored that wasn't
+ *
+ * Context: process context, may sleep; under cx_lock.
+ */
+void cx_flush_prepare(void)
+{
+	lockdep_assert_held(&cx_lock);
+	WRITE_ONCE(flush_all, true);
+	/* Else cx_flush_enable() sees to it. */
+	if (unmap_hook.installed)
+		wait_for_evictions();
+}
+
+/**
+ * cx_flush_prepared() - after cx_flush_prepare(), once it may be stored
+ *
+ * Context: process context; under cx_lock.
+ */
+void cx_flush_prepared(void)
+{
+	lockdep_assert_held(&cx_lock);
+	/* Who sees this sees what may be stored now. */
+	smp_store_release(&flush_all, false);
 }
 
 /**
@@ -107,9 +151,8 @@ int cx_flush_enable(void)
 	static_call_update(cx_unmap_batched, unmap);
 	static_call_update(cx_unmap_flush, flush);
 	err = pmem_tier_hook_install(&unmap_hook, &cx_feature);
-	/* Who unmapped a folio before has evicted it: reclaim rarely sleeps from there to there. */
 	if (!err)
-		synchronize_rcu_tasks();
+		wait_for_evictions();
 	return err;
 }
 

@@ -42,8 +42,8 @@ struct workqueue_struct *cx_wq;
 struct pmem_tier_feature cx_feature = { .name = "cachex" };
 
 /*
- * cx_lock protects cx_tier_list, enable_later, and writing cx_tiers and enabled. Taken under
- * tier_lock of core; drains run under it.
+ * cx_lock protects cx_tier_list, enable_later, and writing cx_tiers, enabled, the targets and
+ * cx_admission. Taken under tier_lock of core; drains run under it.
  */
 DEFINE_MUTEX(cx_lock);
 LIST_HEAD(cx_tier_list);
@@ -74,6 +74,7 @@ static void publish(void)
 	struct cx_tiers *new = &both[0];
 	unsigned long pages = 0;
 	struct cx_tier *ct;
+	bool first;
 
 	lockdep_assert_held(&cx_lock);
 	if (rcu_access_pointer(cx_tiers) == new)
@@ -85,7 +86,12 @@ static void publish(void)
 		pages += ct->tier->nr_pages;
 	}
 	cx_admit_resize(pages);
+	first = new->nr && !rcu_access_pointer(cx_tiers);
+	if (first)
+		cx_flush_prepare();
 	rcu_assign_pointer(cx_tiers, new->nr ? new : NULL);
+	if (first)
+		cx_flush_prepared();
 	/* And nobody reads the other one any more. */
 	synchronize_rcu();
 }

@@ -71,7 +71,7 @@ static ssize_t admission_store(struct kobject *kobj,
 		       pmem_tier_shown(buf), buf);
 		return -EINVAL;
 	}
-	WRITE_ONCE(cx_admission, value);
+	cx_admit(value);
 	return count;
 }
 

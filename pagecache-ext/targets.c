@@ -66,7 +66,7 @@ struct targets {
 	struct target target[] __counted_by(nr);
 };
 
-/* targets_lock protects writing to the pointer. That of slots is taken below it. */
+/* targets_lock protects writing to the pointer. Taken under cx_lock; that of slots is below it. */
 static DEFINE_MUTEX(targets_lock);
 static struct targets __rcu *targets;
 
@@ -220,6 +220,19 @@ static int replace(struct targets *new)
 	return min(slot, 0);
 }
 
+/* From now on more may be stored. */
+static int begin_with(struct targets *new)
+{
+	int err;
+
+	mutex_lock(&cx_lock);
+	cx_flush_prepare();
+	err = replace(new);
+	cx_flush_prepared();
+	mutex_unlock(&cx_lock);
+	return err;
+}
+
 /**
  * cx_targets_set() - set the targets
  * @buf: words separated by commas or white space; none at all is fine
@@ -262,7 +275,7 @@ int cx_targets_set(const char *buf)
 out:
 	kfree(copy);
 	if (!err && new->nr)
-		return replace(new);
+		return begin_with(new);
 	kfree(new);
 	return err ?: replace(NULL);
 }
