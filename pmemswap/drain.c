@@ -36,6 +36,7 @@
  * @refused: a cgroup that has no room: not asked again for each page, because
  *	each time it would reclaim; only compared, so there is no reference
  * @no_dram: there is none: not asked for again, which would take as long each time
+ * @unreadable: one of them can't be read
  * @gentle: others need DRAM, too
  * @patience: how hard charging a cgroup may try, __GFP_NORETRY or
  *	__GFP_RETRY_MAYFAIL
@@ -50,6 +51,7 @@ struct batch {
 	unsigned long nr;
 	struct mem_cgroup *refused;
 	bool no_dram;
+	bool unreadable;
 	bool gentle;
 	gfp_t patience;
 	gfp_t gfp;
@@ -166,6 +168,7 @@ static unsigned long copy_to_dram(struct pmemswap *ps, struct batch *b,
 		goto free;
 	/* A page that can't be read stays: whoever reads it is killed, others not. */
 	if (pmem_tier_copy_mc_page(dst, src)) {
+		b->unreadable = true;
 		ps_charge_stay(src);
 		goto free;
 	}
@@ -217,6 +220,7 @@ static struct batch *new_batch(gfp_t gfp, gfp_t patience)
 		return NULL;
 	b->nr = 0;
 	b->no_dram = false;
+	b->unreadable = false;
 	b->gentle = false;
 	b->gfp = gfp;
 	b->patience = patience;
@@ -351,7 +355,7 @@ unsigned long ps_drain_pages(struct pmemswap *ps, const unsigned long *pfn,
  *
  * Context: process context, may sleep; the device stays.
  * Return: 0 when it isn't lent any more; -EBUSY when somebody holds it or has it locked;
- * -ENOMEM when there is no DRAM, or no room in its cgroup.
+ * -ENOMEM when there is no DRAM, or no room in its cgroup; -EIO when it can't be read.
  */
 int ps_drain_page(struct pmemswap *ps, unsigned long pfn)
 {
@@ -367,6 +371,8 @@ int ps_drain_page(struct pmemswap *ps, unsigned long pfn)
 		err = 0;
 	else if (b->no_dram || b->refused)
 		err = -ENOMEM;
+	else if (b->unreadable)
+		err = -EIO;
 	kfree(b);
 	return err;
 }

@@ -20,7 +20,8 @@
  * @index: the page, which may be something else by now
  *
  * Context: process context, may sleep; the device stays.
- * Return: 0 when it isn't lent any more; -EBUSY when somebody holds it, -ENOMEM without room.
+ * Return: 0 when it isn't lent any more; -EBUSY when somebody holds it, -ENOMEM without room, -EIO
+ * when it can't be read.
  */
 int ps_long_pin(struct pmem_tier *tier, unsigned long index)
 {

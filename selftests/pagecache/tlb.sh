@@ -16,7 +16,7 @@ stored()
 {
 	local rounds
 
-	rounds=$(LENT_PFNS=$(ns_pfns "$BIG") "$PROGS/filestale" "$MNT/file" "$(fewer 200)" "$@") || fail "$rounds"
+	rounds=$(LENT_PFNS=$(ns_pfns "$BIG") "$PROGS/filestale" "$MNT/file" "$(fewer 200 100)" "$@") || fail "$rounds"
 	rm "$MNT/file"
 	echo "in pmem in $rounds rounds"
 	(( rounds ))

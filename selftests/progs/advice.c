@@ -462,7 +462,6 @@ static void clear_accessed(void)
 	referenced("cleared", 0);
 }
 
-/* Pages that came in with a neighbour are old until they are used */
 /* ---- Pins ---- */
 
 static pid_t pinner;
