@@ -411,6 +411,9 @@ small_on_disk()
 
 cg_kernel() { awk '$1 == "kernel" { print $2 }' "$CG/memory.stat"; }
 
+# cg_kernel_below BYTES: to ask brings mm's statistics up to date, when they are far from it
+cg_kernel_below() { (( $(cg_kernel) < $1 )); }
+
 # Their inodes are charged to a cgroup whose own reclaim can't free them while their pages are in pmem
 small_files_limited()
 {
@@ -433,6 +436,7 @@ small_files_limited()
 	dd if=/dev/urandom of="$MNT/large" bs=1M count=8 status=none
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
+	loop_until 10 cg_kernel_below $((1 << 20))
 	stored=$(cx stored_pages)
 	cg_run "$CG" cat "$MNT/large" >/dev/null
 	reclaim
