@@ -73,11 +73,13 @@ static void forget(struct memory *old)
  * cx_admit() - set what of the targets is taken
  * @admission: what is
  *
- * Context: process context, may sleep.
+ * Context: process context, may sleep, as long as a drain takes.
+ * Return: 0; -EINTR, with nothing changed, for a fatal signal meanwhile.
  */
-void cx_admit(enum cx_admission admission)
+int cx_admit(enum cx_admission admission)
 {
-	mutex_lock(&cx_lock);
+	if (mutex_lock_killable(&cx_lock))
+		return -EINTR;
 	if (cx_admission == CX_ADMIT_OFF && admission != CX_ADMIT_OFF) {
 		cx_flush_prepare();
 		WRITE_ONCE(cx_admission, admission);
@@ -86,6 +88,7 @@ void cx_admit(enum cx_admission admission)
 		WRITE_ONCE(cx_admission, admission);
 	}
 	mutex_unlock(&cx_lock);
+	return 0;
 }
 
 /**

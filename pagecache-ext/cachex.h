@@ -22,12 +22,13 @@
  * @CX_REJECT_DAX: its file lies in persistent memory already
  * @CX_REJECT_SWAPFILE: its file is swapped on
  * @CX_REJECT_KIND: no file or block device, or its filesystem wants to know of each page
- * @CX_REJECT_PAGE: not up to date, bad, or with something of the filesystem's left
+ * @CX_REJECT_PAGE: not up to date, bad, with something of the filesystem's left, or maybe still in
+ *	a TLB
  * @CX_REJECT_ADMISSION: nothing says that it will be used again
  * @CX_REJECT_LIMIT: max_pages says so
  * @CX_REJECT_FULL: no page is free beyond the reserve
- * @CX_REJECT_MEMORY: no memory for the nodes of the page cache's tree, or, for those and an
- *	inode, too much of its cgroup's
+ * @CX_REJECT_MEMORY: no memory for the nodes of the page cache's tree, or the kernel has too much
+ *	of its cgroup's
  * @CX_NR_REJECTS: number of them
  */
 enum cx_reject {
@@ -186,6 +187,7 @@ asmlinkage struct pmem_tier_hook_arg cx_hook_unmap(struct folio *folio,
 						   unsigned int flags);
 void cx_flush_prepare(void);
 void cx_flush_prepared(void);
+bool cx_flush_is_due(void);
 int cx_flush_enable(void);
 void cx_flush_disable(void);
 
@@ -200,7 +202,7 @@ void cx_evict_disable(void);
 
 /* admit.c */
 extern int cx_admission;
-void cx_admit(enum cx_admission admission);
+int cx_admit(enum cx_admission admission);
 extern unsigned int cx_admit_free_percent;
 void cx_admit_resize(unsigned long pool_pages);
 void cx_admit_exit(void);

@@ -157,7 +157,8 @@ static __always_inline enum cx_reject check(struct folio *folio,
 	if (unlikely(ops->migrate_folio == buffer_migrate_folio_norefs) &&
 	    !S_ISBLK(mode))
 		return CX_REJECT_KIND;
-	if ((READ_ONCE(folio->flags) & CHECKED_FLAGS) != WANTED_FLAGS)
+	if ((READ_ONCE(folio->flags) & CHECKED_FLAGS) != WANTED_FLAGS ||
+	    cx_flush_is_due())
 		return CX_REJECT_PAGE;
 	if (unlikely(READ_ONCE(cx_max_pages)) && !within_limit(nr))
 		return CX_REJECT_LIMIT;

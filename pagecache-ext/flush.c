@@ -17,17 +17,21 @@
  * mapped doesn't come here.
  *
  * What wasn't flushed, because it couldn't be stored then, must not be stored. So whatever lets
- * more be stored comes in two steps: cx_flush_prepare() has all of it flushed, and those that were
- * unmapped before evicted.
+ * more be stored comes in two steps: cx_flush_prepare() has all of it flushed, and waits for those
+ * that are unmapped without that to be evicted. Who sleeps meanwhile (for a lock of one of the
+ * mappings, say) isn't waited for. But mm remembers, by task, that a flush is due: for
+ * a while nothing is stored of what such a task evicts.
  */
 
 #include <linux/fs.h>
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/page-flags.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/rmap.h>
+#include <linux/sched.h>
 #include <linux/static_call.h>
 
 #include "cachex.h"
@@ -45,8 +49,13 @@ DEFINE_STATIC_CALL_NULL(cx_unmap_batched, try_to_unmap);
 typedef void (*flush_fn)(void);
 DEFINE_STATIC_CALL_NULL(cx_unmap_flush, *(flush_fn)NULL);
 
+/* Nobody sleeps longer than that between the handler and the eviction. */
+#define SETTLE	(10 * HZ)
+
 /* What may be stored is about to change. Written under cx_lock. */
 static bool flush_all;
+/* Jiffies: until then somebody may still evict what he unmapped before. Written under cx_lock. */
+static unsigned long settled_at;
 
 static bool may_be_stored(const struct folio *folio)
 {
@@ -99,10 +108,29 @@ asmlinkage struct pmem_tier_hook_arg cx_hook_unmap(struct folio *folio,
 	return ret;
 }
 
-/* Who unmapped a folio before has evicted it: reclaim rarely sleeps from there to there. */
+/* Who unmapped a folio before has evicted it, or slept, or will be told by cx_flush_is_due(). */
 static void wait_for_evictions(void)
 {
 	synchronize_rcu_tasks();
+	WRITE_ONCE(settled_at, jiffies + SETTLE);
+	/* Who sees what may be stored from now on sees this. Pairs with cx_flush_is_due(). */
+	smp_wmb();
+}
+
+/**
+ * cx_flush_is_due() - may a TLB still have what this task evicts?
+ *
+ * It says yes for others of the same batch, too.
+ *
+ * Context: any; reclaim that has found out that this may be stored.
+ * Return: true if so: then it must not be stored.
+ */
+bool cx_flush_is_due(void)
+{
+	/* Pairs with wait_for_evictions(). */
+	smp_rmb();
+	return unlikely(time_before(jiffies, READ_ONCE(settled_at))) &&
+	       current->tlb_ubc.flush_required;
 }
 
 /**

@@ -42,8 +42,9 @@ struct workqueue_struct *cx_wq;
 struct pmem_tier_feature cx_feature = { .name = "cachex" };
 
 /*
- * cx_lock protects cx_tier_list, enable_later, and writing cx_tiers, enabled, the targets and
- * cx_admission. Taken under tier_lock of core; drains run under it.
+ * cx_lock protects cx_tier_list, enable_later, and writing cx_tiers, enabled, cx_admission and
+ * targets (without it they may only be taken away). Taken under tier_lock of core; drains run under
+ * it.
  */
 DEFINE_MUTEX(cx_lock);
 LIST_HEAD(cx_tier_list);

@@ -71,8 +71,7 @@ static ssize_t admission_store(struct kobject *kobj,
 		       pmem_tier_shown(buf), buf);
 		return -EINVAL;
 	}
-	cx_admit(value);
-	return count;
+	return cx_admit(value) ?: count;
 }
 
 /* A file that takes a number up to a limit. */

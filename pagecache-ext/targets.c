@@ -225,7 +225,10 @@ static int begin_with(struct targets *new)
 {
 	int err;
 
-	mutex_lock(&cx_lock);
+	if (mutex_lock_killable(&cx_lock)) {
+		kfree(new);
+		return -EINTR;
+	}
 	cx_flush_prepare();
 	err = replace(new);
 	cx_flush_prepared();
@@ -239,9 +242,9 @@ static int begin_with(struct targets *new)
  *
  * Holds for what is evicted from now on.
  *
- * Context: process context, may sleep.
- * Return: 0; -EINVAL, with nothing changed, for a word that is no target, -E2BIG for too many
- * of them, now or with those that still have pages stored; -ENOMEM.
+ * Context: process context, may sleep, as long as a drain takes.
+ * Return: 0; or, with nothing changed: -EINVAL for a word that is no target, -E2BIG for too many
+ * of them, now or with those that still have pages stored; -ENOMEM; -EINTR for a fatal signal.
  */
 int cx_targets_set(const char *buf)
 {

@@ -32,7 +32,38 @@ stale()
 	idle "$BIG"
 }
 
+# changes TARGET: what may be stored becomes more, again and again. Each wait for that is one for nothing
+# to be stored; to set the targets that are set is one while it is.
+changes()
+{
+	while echo off >$CX/admission && echo all >$CX/admission &&
+	      echo "$1" >$CX/targets && echo "$1" >$CX/targets &&
+	      echo >$CX/targets && echo "$1" >$CX/targets &&
+	      echo "$1" >$CX/targets && echo "$1" >$CX/targets; do
+		:
+	done
+}
+
+# the same, while that which may be stored changes
+stale_changes()
+{
+	local pid
+
+	fs_on "$1"
+	cachex "$(fs_number)"
+	changes "$(fs_number)" &
+	pid=$!
+	at_exit eval "kill $pid 2>/dev/null || :"
+	loop_until 200 stored
+	# it goes on
+	kill $pid
+	wait $pid || :
+	fs_off
+	idle "$BIG"
+}
+
 case_ 'ext4: written while others read' stale ext4
 case_ 'xfs: written while others read' stale xfs
 case_ 'xfs: large folios' stale xfs large
+case_ 'ext4: while that which is stored changes' stale_changes ext4
 cases_done
