@@ -14,13 +14,16 @@
  * a page in pmem is charged to none. So that cgroup's own reclaim has no reason to drop it, and
  * might find nothing that can be freed. A pool can be many times as large as a cgroup's limit; so
  * nothing of it is stored any more once what the kernel has is much of that, and earlier what
- * keeps an inode or a node nearly by itself.
+ * keeps an inode or a node nearly by itself. The cgroup itself is weighed as it is; one above, by
+ * mm's statistics, which are up to two seconds old: within that time, more may be stored.
  *
  * What such a cgroup had below it and is gone counts as its own: mm has it charged to the parent.
  */
 
 #include <linux/memcontrol.h>
 #include <linux/pagemap.h>
+#include <linux/pagevec.h>
+#include <linux/percpu.h>
 #include <linux/shrinker.h>
 #include <linux/static_call.h>
 #include <linux/xarray.h>
@@ -32,10 +35,24 @@
 
 /*
  * What the kernel has is much when it is more than one part in this of the limit: for a page that
- * keeps an inode or a node nearly by itself, and for any other. What is kept stays within that.
+ * keeps an inode or a node nearly by itself, and for any other.
  */
 #define PART_FEW	8
 #define PART_ANY	4
+
+/*
+ * What has no LRU list isn't summed up for each page that is evicted: that reads counters which
+ * others write. By CPU, for the cgroup that had the last one evicted.
+ */
+#define WEIGH_EVERY	16
+
+struct weight {
+	u64 serial;
+	unsigned long pages;
+	unsigned int to_go;
+};
+
+static DEFINE_PER_CPU(struct weight, weight);
 
 /* Of the pages, one in so many is looked at with the pressure that inodes get. */
 #define COUNT_FRACTION	4
@@ -95,11 +112,8 @@ static unsigned long lru_pages(struct mem_cgroup *memcg)
 	return sum;
 }
 
-/*
- * What is on no LRU list is the kernel's, or is just being put on one or taken off. For one that
- * has others below, theirs is taken for the kernel's as well: it has hardly any pages of its own.
- */
-static unsigned long kernel_pages(struct mem_cgroup *memcg)
+/* What is on no LRU list is the kernel's, but for uncertain_pages(). */
+static unsigned long weigh(struct mem_cgroup *memcg)
 {
 	unsigned long usage = page_counter_read(&memcg->memory);
 	unsigned long lru = lru_pages(memcg);
@@ -107,8 +121,34 @@ static unsigned long kernel_pages(struct mem_cgroup *memcg)
 	return usage > lru ? usage - lru : 0;
 }
 
-/* The same for all that is below it, or was: by mm's statistics, which are some seconds old. */
-static unsigned long kernel_pages_below(struct mem_cgroup *memcg)
+static unsigned long own_pages(struct mem_cgroup *memcg)
+{
+	struct weight *w = this_cpu_ptr(&weight);
+
+	/* What it uses includes what those below it use. */
+	if (!list_empty(&memcg->css.children))
+		return 0;
+	if (!w->to_go || w->serial != memcg->css.serial_nr) {
+		w->serial = memcg->css.serial_nr;
+		w->pages = weigh(memcg);
+		w->to_go = WEIGH_EVERY;
+	}
+	w->to_go--;
+	return w->pages;
+}
+
+/*
+ * What may have no LRU list and yet not be the kernel's: each CPU charges some pages ahead, and has
+ * some that aren't on their list yet. Of a small limit that would be all.
+ */
+static unsigned long uncertain_pages(unsigned long most)
+{
+	return min(num_online_cpus() * (MEMCG_CHARGE_BATCH + PAGEVEC_SIZE),
+		   most / 2);
+}
+
+/* Its own and all that is below it, or was: by mm's statistics. */
+static unsigned long kernel_pages(struct mem_cgroup *memcg)
 {
 	return static_call(cx_memcg_page_state)(memcg, MEMCG_KMEM);
 }
@@ -145,10 +185,11 @@ bool cx_keeps_too_much(struct folio *folio)
 	if (!limited)
 		return false;
 	part = has_few_neighbours(folio) ? PART_FEW : PART_ANY;
-	own = kernel_pages(memcg);
+	own = own_pages(memcg);
 	do {
 		most = limit_of(limited) / part;
-		if (own > most || kernel_pages_below(limited) > most)
+		if (own > most + uncertain_pages(most) ||
+		    kernel_pages(limited) > most)
 			return true;
 		limited = limited_from(parent_mem_cgroup(limited));
 	} while (limited);
