@@ -106,8 +106,13 @@ off_and_on()
 	_write $CX/enabled 1
 }
 
+# some_put: or there will be no more
+some_put() { (( $(cx puts) > 100 )) || ! kill -0 "$PID" 2>/dev/null; }
+
 reload()
 {
+	# What is put while the module goes isn't counted, and that may be all the rest
+	loop_until 60 some_put
 	PUTS=$((PUTS + $(cx puts)))
 	rmmod pmem_cachex
 	modprobe pmem_cachex "targets=$TARGET"
